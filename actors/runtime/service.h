@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* actors/runtime/service.h - what a service is: a contract, handlers, and a state that is the
+ * fold of its stored rows.
+ *
+ * The runtime validates each request against the contract and checks its capability before a
+ * handler runs. A handler reads through its context, and records its effects in the outcome: a reply, writes,
+ * calls to other services, HTTP requests, chunks, timers. The runtime commits the writes of a whole
+ * batch of requests at once (one fsync) and lets the replies leave after it. A handler that
+ * returns something else than OK or PENDING is rolled back (its writes vanish) and
+ * answered with that status and error.
+ *
+ * In-memory state changes only in apply(), which sees every row after it is durable, and every
+ * row of the store at start. So state and disk cannot disagree, and a failed commit is
+ * repaired by throwing the state away and loading it again.
+ *
+ * Everything here runs on the actor's one thread. Handlers never block. */
+#ifndef SOS_RUNTIME_SERVICE_H
+#define SOS_RUNTIME_SERVICE_H
+
+#include "actors/runtime/store.h"
+#include "kernel/clock.h"
+#include "kernel/config.h"
+#include "kernel/contract.h"
+#include "kernel/log.h"
+#include "kernel/message.h"
+#include "kernel/metrics.h"
+#include "kernel/trace.h"
+
+struct context;  /* reading: state, store through the batch's own writes, time, settings */
+struct outcome;  /* effects of the running handler */
+struct request;  /* one request, alive until it is answered */
+
+/* ---- the request */
+
+/* Copies: valid as long as the request is. */
+const struct arguments *request_arguments(const struct request *request);
+struct text request_source(const struct request *request);
+struct text request_principal(const struct request *request); /* the source when nobody else is named */
+const struct uuid *request_id(const struct request *request);
+const struct trace *request_trace(const struct request *request);
+bool request_wants_stream(const struct request *request); /* the caller takes chunks */
+
+/* What a handler that awaits something keeps between its steps. The runtime frees it with the
+ * request (answered, cancelled, or the actor stops). */
+void request_set_progress(struct request *request, void *progress, void (*destroy)(void *progress));
+void *request_progress(const struct request *request);
+
+/* ---- handlers */
+
+typedef enum status handler_fn(struct context *context, struct request *request,
+                               struct outcome *outcome, struct error *error);
+
+/* OK: the reply stands in the outcome (an empty one is an empty map).
+ * PENDING: at least one call, HTTP request or timer was recorded and resumes the request.
+ * Anything else: refused with error. */
+
+/* A row a service fills per operation: the generated MEMORY_OPERATIONS(X) names each handler once. */
+struct handler {
+    unsigned operation; /* OP_MEMORY_STORE */
+    handler_fn *run;
+};
+
+struct service {
+    const struct contract *contract;
+    const struct handler *handlers; /* every operation, indexed by operation */
+    size_t handler_count;
+    bool has_store;
+    uint32_t schema; /* of the rows; see store_open */
+
+    /* Makes an empty state. NULL functions are allowed for services without state. */
+    enum status (*state_new)(void **state_p, const struct config *config, struct metrics *metrics,
+                             struct error *error);
+    void (*state_destroy)(void **state_p);
+    /* One durable row; deleted: value is empty. An error at start refuses to serve, naming the row. */
+    enum status (*apply)(void *state, store_space space, struct bytes key, struct bytes value,
+                         bool deleted, struct error *error);
+    /* After all rows were applied at start, before `ready`. May be NULL. */
+    enum status (*loaded)(struct context *context, struct error *error);
+    /* Adds entries to the health answer's checks map (name -> "ok" or words); returns
+     * how many pairs it packed. degraded: set to true when not everything is well. May be NULL. */
+    uint32_t (*health)(struct context *context, struct buffer *checks, bool *degraded);
+    /* Called about once a second for housekeeping; may write through the outcome. May be NULL. */
+    void (*tick)(struct context *context, struct outcome *outcome);
+};
+
+/* ---- the context */
+
+void *context_state(const struct context *context);
+struct now context_now(const struct context *context);
+const struct config *context_config(const struct context *context);
+const struct logger *context_logger(const struct context *context);
+struct metrics *context_metrics(const struct context *context);
+struct uuid context_uuid(struct context *context); /* a new UUIDv7 */
+struct store *context_store(const struct context *context); /* sizes, statistics; read rows by the two below */
+/* Reads see the writes of this batch. Appends to out. */
+enum status context_get(struct context *context, store_space space, struct bytes key,
+                        struct buffer *out, struct error *error);
+/* As store_scan, with this batch's writes merged in. */
+enum status context_scan(struct context *context, store_space space, struct bytes prefix,
+                         bool reverse, store_row_fn *row, void *row_context, struct error *error);
+
+/* ---- the outcome. Out of memory shows as NOMEM when the handler returns. */
+
+/* Pack the result (one msgpack value) into this buffer. */
+struct buffer *outcome_reply(struct outcome *outcome);
+void outcome_put(struct outcome *outcome, store_space space, struct bytes key, struct bytes value);
+void outcome_delete(struct outcome *outcome, store_space space, struct bytes key);
+void outcome_expect_absent(struct outcome *outcome, store_space space, struct bytes key);
+
+/* A chunk of a streamed answer: one msgpack value. Leaves at once, before any commit: only for
+ * what promises nothing. Waits in the request when the reader has no credit (bounded: QUOTA_EXCEEDED cancels the request). */
+void outcome_chunk(struct outcome *outcome, struct bytes payload);
+
+/* How a request goes on after it waited. */
+struct event {
+    enum event_type {
+        EVENT_ANSWER,    /* of outcome_call */
+        EVENT_HTTP_DATA, /* a piece of a body; may come many times */
+        EVENT_HTTP_DONE, /* the whole answer is there, or it failed */
+        EVENT_TIMER
+    } type;
+    unsigned tag;         /* as given to the call */
+    enum status status;   /* ANSWER; HTTP_DONE: OK, TIMEOUT, UNAVAILABLE, TOO_LARGE … */
+    struct error error;   /* when status != OK */
+    struct bytes payload; /* ANSWER: the reply; HTTP_DATA: the piece; HTTP_DONE: the whole body when not streamed */
+    long http_status;     /* HTTP_* */
+};
+
+/* Same results as a handler. Chunks may be recorded in every event; writes and replies in any but
+ * HTTP_DATA, which is served while a commit is under way. */
+typedef enum status resume_fn(struct context *context, struct request *request,
+                              const struct event *event, struct outcome *outcome,
+                              struct error *error);
+
+struct outcome_call {
+    const char *service;    /* "memory" */
+    const char *type;       /* "memory_query" */
+    struct bytes payload;
+    uint32_t ttl_ms;        /* at most what the request has left */
+    const char *idempotency_key; /* NULL: none */
+    unsigned tag;
+};
+/* Principal, trace and capability of the request travel along. */
+void outcome_call(struct outcome *outcome, const struct outcome_call *call, resume_fn *resume);
+
+struct outcome_http {
+    const char *method;
+    const char *url;
+    const char *const *headers; /* "Name: value", NULL-terminated; copied */
+    struct bytes body;
+    uint32_t timeout_ms;
+    size_t answer_max; /* bytes; more is TOO_LARGE */
+    bool stream;       /* HTTP_DATA events as bytes arrive (only while http_status is 2xx) */
+    unsigned tag;
+};
+void outcome_http(struct outcome *outcome, const struct outcome_http *http, resume_fn *resume);
+void outcome_timer(struct outcome *outcome, uint32_t delay_ms, unsigned tag, resume_fn *resume);
+
+#endif
