@@ -31,6 +31,10 @@ if(SOS_SANITIZE)
   target_link_options(sos_compile INTERFACE -fsanitize=${SOS_SANITIZE})
 endif()
 
+if(SOS_FUZZ)
+  target_compile_options(sos_compile INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" OR CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_options(sos_compile INTERFACE
     -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection)

@@ -34,7 +34,8 @@ bool breaker_admit(struct breaker *breaker, uint64_t monotonic_us);
 void breaker_report(struct breaker *breaker, bool success, uint64_t monotonic_us);
 void breaker_abandon(struct breaker *breaker);
 
-/* Milliseconds until the next try is admitted; 0 when it is now. */
+/* Milliseconds until the next try is admitted; 0 when it is now. While the one try of half open
+ * is out its end is not known: 1000. */
 uint64_t breaker_retry_ms(const struct breaker *breaker, uint64_t monotonic_us);
 
 #endif

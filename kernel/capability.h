@@ -28,7 +28,9 @@ struct capability; /* a parsed token; immutable; any thread */
 /* Parses a token: JSON object (also as base64url of it, padding optional).
  * INVALID with word "invalid_capability_payload" when it is not one: names the
  * member, what came, what was expected. Duplicate members are refused. At most
- * MESSAGE_CAPABILITY_MAX bytes. */
+ * MESSAGE_CAPABILITY_MAX bytes. constraints, uses_remaining and parent_id may be absent and sign as
+ * {}, null and null; a signature that is null or of another form than ed25519:<128 hex digits> parses,
+ * and is TOKEN_INVALID when checked. */
 enum status capability_parse(struct capability **capability_p, struct text token,
                              struct error *error);
 void capability_destroy(struct capability **capability_p);
@@ -68,6 +70,15 @@ struct capability_grant {
     uint64_t issued_us;
     uint64_t expires_us;
 };
+
+/* Its two halves, for those who keep the result of the first: the signature depends on the token's
+ * bytes alone, the terms (expiry, uses, subject, action, resource) on the moment and the request. */
+enum status capability_check_signature(const struct capability *capability,
+                                       const struct ed25519_public_key *keys, size_t key_count,
+                                       struct error *error);
+enum status capability_check_terms(const struct capability *capability,
+                                   const struct capability_request *request, uint64_t now_us,
+                                   struct error *error);
 
 /* Makes and signs a token without constraints, unlimited uses, no parent,
  * issuer "river", a random `cap_` id: appends its JSON to out. */

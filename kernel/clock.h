@@ -27,15 +27,15 @@ clock_now(const struct clock *clock)
     return clock->read(clock->context);
 }
 
-enum {
-    TIMESTAMP_TEXT_SIZE = 32
-};
+enum { TIMESTAMP_TEXT_SIZE = 32 };
 
-/* "2026-01-02T03:04:05.678901Z" (RFC 3339, UTC, microseconds). */
+/* "2026-01-02T03:04:05.678901Z" (RFC 3339, UTC, microseconds). What lies beyond
+ * the year 9999, which RFC 3339 cannot say, is its last microsecond. */
 void timestamp_format(uint64_t wall_us, char text[static TIMESTAMP_TEXT_SIZE]);
 
 /* RFC 3339 and the forms Python's datetime.isoformat() prints: with or without
- * fraction, 'T' or space, offset Z, +hh:mm or none (UTC). False otherwise. */
+ * fraction, 'T' or space, offset Z, +hh:mm, -hh:mm or none (UTC). False otherwise
+ * and before 1970. Digits beyond microseconds are dropped. */
 bool timestamp_parse(struct text text, uint64_t *wall_us);
 
 #endif

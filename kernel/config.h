@@ -25,6 +25,8 @@ enum option_id {
 
 struct config;
 
+/* Every apply is whole: when it fails, nothing of its layer counts. */
+
 /* Called for each thing worth a warning ("config/sos.json: unknown key "x""). */
 typedef void config_warn_fn(void *context, const char *message);
 
@@ -38,18 +40,24 @@ enum status config_apply_json(struct config *config, struct text json, const cha
                               config_warn_fn *warn, void *context, struct error *error);
 
 /* environment: NULL-terminated "NAME=value" strings; others than SOS_* are passed over,
- * SOS_FEATURE_X=1|0 sets feature x; SOS_HOME and unknown SOS_ names: see config.c. */
+ * SOS_FEATURE_X=1|0 sets feature x; SOS_HOME is known but no option; other SOS_ names warn. */
 enum status config_apply_environment(struct config *config, const char *const *environment,
                                      config_warn_fn *warn, void *context, struct error *error);
 
-/* key=value as it stands on a command line. */
+/* key=value as it stands on a command line; features.x=true sets feature x. An unknown key is
+ * VALIDATION here, and openai.api_key is refused: others can read a command line. */
 enum status config_apply_argument(struct config *config, const char *assignment,
                                   struct error *error);
 
 const char *config_string(const struct config *config, enum option_id option);
 uint64_t config_uint(const struct config *config, enum option_id option);
+
+/* require_capabilities that no layer has set is true where env is production. */
 bool config_bool(const struct config *config, enum option_id option);
 bool config_feature(const struct config *config, const char *name, bool fallback);
+
+/* The `services` object as JSON, "{}" when no file has one. Borrowed until the next apply. */
+struct text config_services(const struct config *config);
 
 /* Name of the layer that set it: "default", a file, "SOS_X", "command line". */
 const char *config_origin(const struct config *config, enum option_id option);

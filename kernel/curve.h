@@ -6,10 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-    CURVE_KEY_TEXT_SIZE = 41,
-    CURVE_KEY_SIZE = 32
-};
+enum { CURVE_KEY_TEXT_SIZE = 41, CURVE_KEY_SIZE = 32 };
 
 struct curve_keys {
     char public_key[CURVE_KEY_TEXT_SIZE];

@@ -37,8 +37,8 @@ struct identity {
 };
 
 /* Accepts `<type>:<name>`: a type above; a name of 1..IDENTITY_NAME_MAX bytes of
- * A-Z a-z 0-9 and . _ - : @ / that begins with a letter or digit and holds no "..". VALIDATION with the
- * reason otherwise. Strict: used for peers' identities and paths. */
+ * A-Z a-z 0-9 and . _ - : @ / that begins with a letter or digit and holds no "..". VALIDATION with
+ * the reason otherwise. Strict: used for peers' identities and paths. */
 enum status identity_parse(struct text text, struct identity *identity, struct error *error);
 
 /* "service:memory" and "memory"? */

@@ -26,12 +26,17 @@ enum status json_to_msgpack(struct json_parser *parser, struct text json, struct
 
 /* Appends one msgpack value as compact JSON: shortest round-trip doubles, text
  * escaped only where JSON demands (and U+2028/2029), invalid UTF-8 replaced by
- * U+FFFD, bin as base64, NaN and infinities as null, non-text map keys as text. INVALID when
+ * U+FFFD, bin and ext as base64, NaN and infinities as null, non-text map keys as text (a container as
+ * base64 of its bytes). INVALID when
  * the bytes are not one whole value. */
 enum status msgpack_to_json(struct bytes value, struct buffer *out, struct error *error);
 
 /* Appends text as a JSON string with its quotes. */
 void json_append_text(struct buffer *out, struct text text);
+
+/* Appends a finite number as Python's repr: the shortest digits that read back
+ * as the same double, always with a point or an exponent ("1.0", "1e+16"). */
+void json_append_double(struct buffer *out, double value);
 
 /* Python's json.dumps(value, sort_keys=True) byte for byte: separators ", " and
  * ": ", keys sorted by code point at every level, everything outside printable

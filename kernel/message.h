@@ -26,8 +26,8 @@ enum {
     MESSAGE_VERSION = 1,
     RECORD_SIZE_MAX = 256 * 1024, /* length field and all */
     FRAME_SIZE_MAX = 320 * 1024,
-    CHUNK_SIZE_MAX = 64 * 1024,   /* payload of one chunk */
-    MESSAGE_NAME_MAX = 255,       /* source, target, principal: bytes */
+    CHUNK_SIZE_MAX = 64 * 1024, /* payload of one chunk */
+    MESSAGE_NAME_MAX = 255,     /* source, target, principal: bytes */
     MESSAGE_TYPE_MAX = 127,
     MESSAGE_CAPABILITY_MAX = 8 * 1024,
     RECORD_OVERHEAD = 6 /* the two length fields */
@@ -71,22 +71,22 @@ enum message_flag {
 };
 
 struct message {
-    uint32_t version;       /* 0  MESSAGE_VERSION */
-    enum kind kind;         /* 1 */
-    uint32_t flags;         /* 2  enum message_flag, unknown bits are kept */
-    struct uuid id;         /* 3  this record's own id; bin 16 */
+    uint32_t version;        /* 0  MESSAGE_VERSION */
+    enum kind kind;          /* 1 */
+    uint32_t flags;          /* 2  enum message_flag, unknown bits are kept */
+    struct uuid id;          /* 3  this record's own id; bin 16 */
     struct uuid correlation; /* 4  the request this answers; bin 16, or nil = the nil UUID */
-    struct text source;     /* 5  identity id, checked by the broker against the key */
-    struct text target;     /* 6  identity id, "" when the kind has none */
-    struct text type;       /* 7  message type, "<service>.<operation>" or a control word */
-    uint64_t timestamp_us;  /* 8  the sender's wall clock; informs, never decides */
-    uint32_t ttl_ms;        /* 9  budget that remains, from arrival; 0 = the receiver's default */
-    struct bytes trace;     /* 10 bin 24: trace id 16, span id 8; or nil = empty */
-    struct text capability; /* 11 capability id or token (its JSON); or nil = empty */
-    uint32_t status;        /* 12 reply, error: enum status as a number, 0 = ok */
-    uint64_t seq;           /* 13 chunk: 0, 1, 2 …; control credit: how many more */
-    struct text principal;  /* 14 on whose behalf; only from peers that may act for others */
-    struct bytes metadata;  /* 15 a msgpack map, or nil = empty */
+    struct text source;      /* 5  identity id, checked by the broker against the key */
+    struct text target;      /* 6  identity id, "" when the kind has none */
+    struct text type;        /* 7  message type, "<service>.<operation>" or a control word */
+    uint64_t timestamp_us;   /* 8  the sender's wall clock; informs, never decides */
+    uint32_t ttl_ms;         /* 9  budget that remains, from arrival; 0 = the receiver's default */
+    struct bytes trace;      /* 10 bin 24: trace id 16, span id 8; or nil = empty */
+    struct text capability;  /* 11 capability id or token (its JSON); or nil = empty */
+    uint32_t status;         /* 12 reply, error: enum status as a number, 0 = ok */
+    uint64_t seq;            /* 13 chunk: 0, 1, 2 …; control credit: how many more */
+    struct text principal;   /* 14 on whose behalf; only from peers that may act for others */
+    struct bytes metadata;   /* 15 a msgpack map, or nil = empty */
 
     struct bytes payload; /* one msgpack value, or empty */
     struct bytes raw;     /* the whole record as it stood; set by decoding only */
@@ -96,21 +96,24 @@ struct message {
  * views into frame and *used is the record's size.
  * TOO_LARGE or INVALID with *used == 0: a broken length, the rest of the frame
  * cannot be read. INVALID with *used > 0: this record is bad (header not of the
- * form above, over-long name, source not an identity id …), the next one starts at *used.
+ * form above, over-long name, source not an identity id …), the next one starts at *used;
+ * *message then holds the record's id where it could be read, raw, and nothing else.
  * The payload is not looked into: its reader validates it. */
 enum status message_decode(struct message *message, struct bytes frame, size_t *used,
                            struct error *error);
 
-/* Appends one record. TOO_LARGE when it would pass RECORD_SIZE_MAX (nothing is
- * appended), NOMEM. Trailing header fields that are empty are left out. */
-enum status message_encode(struct buffer *out, const struct message *message,
-                           struct error *error);
+/* Appends one record of MESSAGE_VERSION (message->version and raw are not looked
+ * at). TOO_LARGE when it would pass RECORD_SIZE_MAX, its header 65535 bytes, or a
+ * name, the type or the capability its limit; NOMEM; nothing is appended then. Trailing header
+ * fields that are empty are left out. The caller answers for the rest: identities, a trace of 24
+ * bytes or none, metadata and payload well-formed. */
+enum status message_encode(struct buffer *out, const struct message *message, struct error *error);
 
 /* The payload of a reply or error that carries status != OK:
  * {message, detail, context?}. context is {"field": …} when the error names one. */
 void error_pack(struct buffer *out, enum status status, const struct error *error);
 
-/* Reads it back; tolerates anything (missing parts stay empty). */
+/* Reads it back; tolerates anything (missing parts become empty). */
 void error_unpack(struct bytes payload, struct error *error);
 
 #endif

@@ -24,6 +24,7 @@
       "refuse calls without a capability")                                                         \
     X(RIVER_KEY_HEX, "river_public_key_hex", S, "", 0, 64, "a second key that capabilities verify with") \
     X(CAPABILITY_KEY_HEX, "capability_public_key_hex", S, "", 0, 64, "the same, older name")       \
+    X(PORTS, "ports", S, "configured", 0, 16, "configured, or auto: every port a free one")        \
     X(BROKER_BIND, "broker.bind", S, "127.0.0.1", 0, 255, "address the broker binds")              \
     X(BROKER_PORT, "broker.port", U, "6066", 0, 65535, "port of the broker; 0 = any free one")     \
     X(BROKER_PEERS_MAX, "broker.peers_max", U, "16384", 8, 1000000, "peers at once")               \

@@ -16,11 +16,7 @@ struct trace {
     bool sampled;
 };
 
-enum {
-    TRACE_ID_TEXT_SIZE = 33,
-    SPAN_ID_TEXT_SIZE = 17,
-    TRACEPARENT_TEXT_SIZE = 56
-};
+enum { TRACE_ID_TEXT_SIZE = 33, SPAN_ID_TEXT_SIZE = 17, TRACEPARENT_TEXT_SIZE = 56 };
 
 /* A new root span, random ids from libsodium. */
 struct trace trace_new(void);
@@ -34,8 +30,7 @@ bool trace_is_set(const struct trace *trace);
  * of X-SOS-Trace-ID (32 hex digits, UUID dashes allowed) or else traceparent,
  * the parent from X-SOS-Span-ID or traceparent, and makes a new span; anything
  * ill-formed or all zero is replaced by a new random trace. */
-struct trace trace_from_headers(struct text trace_id, struct text span_id,
-                                struct text traceparent);
+struct trace trace_from_headers(struct text trace_id, struct text span_id, struct text traceparent);
 
 void trace_format_id(const struct trace *trace, char text[static TRACE_ID_TEXT_SIZE]);
 void trace_format_span(const uint8_t span_id[static 8], char text[static SPAN_ID_TEXT_SIZE]);
