@@ -73,7 +73,11 @@ enum operation_flag {
     OPERATION_STREAM_ALWAYS = 1u << 3, /* answers in chunks whatever the request says */
     OPERATION_IDEMPOTENT = 1u << 4, /* safe to send again */
     OPERATION_DANGEROUS = 1u << 5,  /* needs its capability even where enforcement is off */
-    OPERATION_AUDITED = 1u << 6
+    OPERATION_AUDITED = 1u << 6,
+    /* The resource names something that only the handler knows, such as a memory's owner. Before the
+     * handler the runtime checks signature, expiry and action; the handler then hands the resource
+     * over to be checked, and answers nothing about the thing when that is refused. */
+    OPERATION_RESOLVES_RESOURCE = 1u << 7
 };
 
 struct operation_error {
@@ -112,6 +116,10 @@ struct contract {
 /* Every contract, NULL-terminated; generated. */
 extern const struct contract *const contracts[];
 
+/* Every route as OpenAPI 3.1: JSON in ASCII; size without the closing NUL. Generated. */
+extern const char contract_openapi_json[];
+extern const size_t contract_openapi_json_size;
+
 const struct contract *contract_find(struct text service);
 const struct operation *contract_operation(const struct contract *contract, struct text type);
 
@@ -131,7 +139,8 @@ struct arguments {
 /* Checks a payload (one msgpack map; empty bytes count as an empty map) against the
  * operation. VALIDATION: error->field is set and the message reads
  * `field: came X, expected Y` with X cut and free of control characters (a secret field's value
- * is never shown). Unknown fields are ignored, null for an optional field is absent. */
+ * is never shown). Unknown fields are ignored, null for an optional field is absent, of duplicate
+ * keys the first counts. INVALID: the bytes are not one whole msgpack value. */
 enum status contract_validate(const struct operation *operation, struct bytes payload,
                               struct arguments *arguments, struct error *error);
 
