@@ -2,8 +2,9 @@
 /* actors/runtime/store.h - durable rows of one service: ordered keys in typed spaces, atomic
  * batches, fsync before success.
  *
- * Two drivers: store_rocksdb (real) and store_memory (tests; countdown faults). get, scan and
- * commit may be called from different threads at once; one commit at a time. */
+ * Two drivers: store_rocksdb (real) and store_memory (tests; countdown faults). Every function on
+ * a store but store_close may be called from several threads at once; commits wait for each
+ * other. A batch belongs to one thread. No function keeps a view it was given. */
 #ifndef SOS_RUNTIME_STORE_H
 #define SOS_RUNTIME_STORE_H
 
@@ -23,11 +24,18 @@ typedef uint8_t store_space;
 
 enum { STORE_SPACE_RUNTIME = 0xf0 };
 
+enum {
+    STORE_KEY_MAX = 4096,      /* bytes; may be empty */
+    STORE_VALUE_MAX = 64 << 20 /* bytes */
+};
+
 enum store_write_type {
     STORE_PUT,
     STORE_DELETE,
     STORE_EXPECT_ABSENT, /* commit fails with CONFLICT when the key is there */
-    STORE_EXPECT_VALUE   /* … when it is absent or has another value */
+    STORE_EXPECT_VALUE   /* … when it is absent or has another value. Both see the batch's earlier
+                          * writes, and are decided together with the write: no other commit can
+                          * come between */
 };
 
 struct store_write {
@@ -37,7 +45,10 @@ struct store_write {
     struct bytes value; /* PUT, EXPECT_VALUE */
 };
 
-/* Owns copies of what is put into it. */
+/* Owns copies of what is put into it. new: NULL when out of memory. add: NOMEM, or TOO_LARGE
+ * beyond the bounds above; the batch is then as before. Views from at() are valid until their
+ * write is truncated away or the batch destroyed; the pointer itself until the next add. bytes:
+ * of all keys and values. */
 struct store_batch;
 struct store_batch *store_batch_new(void);
 void store_batch_destroy(struct store_batch **batch_p);
@@ -50,9 +61,12 @@ size_t store_batch_bytes(const struct store_batch *batch);
 
 struct store;
 
-/* Opens or makes the database in folder (made, 0700). Recovery rules: docs/decisions and
- * store_rocksdb.c. schema: the service's row format; a store of another schema is refused (CONFLICT) naming both.
- * STORE_FAILED names file and offset when the log is damaged. */
+/* Opens or makes the database in folder (0700, with its missing parents). folder is locked until
+ * close: CONFLICT naming it when it is open already, INVALID when it is a link or no folder.
+ * schema: the service's row format; a store of another schema is refused (CONFLICT) naming both.
+ * STORE_FAILED names file and offset when a log is damaged: nothing was changed then. Recovery
+ * rules: docs/decisions/0002-wal-recovery.md. logger (may be NULL) hears of a dropped unfinished
+ * record; used only during the call. */
 enum status store_open(struct store **store_p, const char *folder, uint32_t schema,
                        const struct logger *logger, struct error *error);
 /* In memory, empty. */
@@ -64,35 +78,42 @@ struct uuid store_uuid(const struct store *store);
 /* Grows by one with every open, durable before open returns. */
 uint64_t store_epoch(const struct store *store);
 
-/* Appends the value to out. NOT_FOUND, STORE_FAILED. */
-enum status store_get(struct store *store, store_space space, struct bytes key,
-                      struct buffer *out, struct error *error);
+/* Appends the value to out; on any other status than OK out is as before. NOT_FOUND,
+ * STORE_FAILED, NOMEM. */
+enum status store_get(struct store *store, store_space space, struct bytes key, struct buffer *out,
+                      struct error *error);
 
-/* Calls row for every key of the space that begins with prefix, in byte order (reverse: the other way), until it
- * returns something else than OK, which is then returned. Key without the space byte. A consistent
- * snapshot; row must not call the store for writing. */
+/* Calls row for every key of the space that begins with prefix, in byte order (reverse: the other
+ * way), until it returns something else than OK, which is then returned. Key without the space
+ * byte; both views are valid only during the call. A consistent snapshot; row may read the store
+ * but not write to it. */
 typedef enum status store_row_fn(void *context, struct bytes key, struct bytes value,
                                  struct error *error);
 enum status store_scan(struct store *store, store_space space, struct bytes prefix, bool reverse,
                        store_row_fn *row, void *context, struct error *error);
 
 /* All or nothing, on disk (fsync) when it returns OK. An empty batch does nothing.
- * CONFLICT: an expectation does not hold, nothing was written. STORE_FAILED: nothing is
- * promised; the caller must reload. UNKNOWN_OUTCOME: the write may or may not be there. */
-enum status store_commit(struct store *store, const struct store_batch *batch,
-                         struct error *error);
+ * CONFLICT: an expectation does not hold, nothing was written. INVALID: the runtime's meta row
+ * (space 0xf0, key "meta") cannot be written. NOMEM: nothing was written.
+ * UNKNOWN_OUTCOME: the disk failed during this write, which may or may not be there after the
+ * store is opened again. From then on every commit is STORE_FAILED, nothing written, until the
+ * store is closed and opened; reads still see what was committed before. */
+enum status store_commit(struct store *store, const struct store_batch *batch, struct error *error);
 
-/* A complete copy in a folder that does not exist yet, while the store serves. */
+/* A complete copy in a folder that does not exist yet (made 0700), while the store serves. Opens
+ * as a store with the same uuid. ALREADY_EXISTS, STORE_FAILED; NOT_IMPLEMENTED in memory. */
 enum status store_checkpoint(struct store *store, const char *folder, struct error *error);
 
-/* Reads every block and checks its checksum. */
+/* Reads every block of every table, and every log, and checks the checksums, while the store
+ * serves (commits wait while logs are read). STORE_FAILED names the file. */
 enum status store_verify(struct store *store, struct error *error);
 
 /* Bytes on disk (estimate) for stats. */
 uint64_t store_size(struct store *store);
 
-/* Memory driver only: the n-th fallible call from now (get, scan, commit; 0 = the next) fails with STORE_FAILED,
- * then calls work again; negative: never. */
+/* Memory driver only (elsewhere it does nothing): the n-th fallible call from now (get, scan,
+ * commit; 0 = the next) fails with STORE_FAILED, nothing written, then calls work again;
+ * negative: never. */
 void store_fault_after(struct store *store, int calls);
 
 #endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* actors/runtime/store_driver.h - what a driver of store.h fills in; private to the store.
+ *
+ * A driver's struct begins with struct store. It checks nothing itself that all drivers share:
+ * expectations, the meta row and its protection are store_driver.c's. */
+#ifndef SOS_RUNTIME_STORE_DRIVER_H
+#define SOS_RUNTIME_STORE_DRIVER_H
+
+#include "actors/runtime/store.h"
+
+/* The functions of store.h that differ between drivers, with the same contracts; commit never
+ * gets an empty batch. */
+struct store_driver {
+    void (*close)(struct store *store);
+    enum status (*get)(struct store *store, store_space space, struct bytes key, struct buffer *out,
+                       struct error *error);
+    enum status (*scan)(struct store *store, store_space space, struct bytes prefix, bool reverse,
+                        store_row_fn *row, void *context, struct error *error);
+    enum status (*commit)(struct store *store, const struct store_batch *batch,
+                          struct error *error);
+    enum status (*checkpoint)(struct store *store, const char *folder, struct error *error);
+    enum status (*verify)(struct store *store, struct error *error);
+    uint64_t (*size)(struct store *store);
+    void (*fault_after)(struct store *store, int calls);
+};
+
+struct store {
+    const struct store_driver *driver;
+    struct uuid uuid;
+    uint64_t epoch;
+};
+
+/* Reads or makes the meta row of a store whose driver works already, raises the epoch and commits
+ * it. is_new: a store without a meta row may be given one; otherwise it is refused.
+ * CONFLICT: another schema, naming both. */
+enum status store_begin(struct store *store, uint32_t schema, bool is_new, struct error *error);
+
+/* How a driver looks a committed key up while it holds its commit lock: OK and the value is
+ * appended to out, or NOT_FOUND, or what went wrong. */
+typedef enum status store_lookup_fn(struct store *store, store_space space, struct bytes key,
+                                    struct buffer *out, struct error *error);
+
+/* Does every expectation of the batch hold? Each sees the writes before it in the batch. OK,
+ * CONFLICT, or what lookup answered. Called under the driver's commit lock. */
+enum status store_check(struct store *store, const struct store_batch *batch,
+                        store_lookup_fn *lookup, struct error *error);
+
+#endif
