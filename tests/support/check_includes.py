@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the dependency table of docs/ARCHITECTURE.md: which folder may include which.
+
+Usage: check_includes.py [ROOT]. Prints every include that breaks a rule and exits 1.
+"""
+
+import pathlib
+import re
+import sys
+
+# The longest matching folder counts. Values: folders and library headers that may be included.
+FOLDERS = {
+    "kernel": ["kernel", "contracts"],
+    "platform": ["kernel", "platform"],
+    "sdk/c": ["kernel", "platform", "sdk/c"],
+    "broker/core": ["kernel", "contracts", "broker/core"],
+    "broker/net": ["kernel", "platform", "broker/core", "broker/net"],
+    "actors/runtime": ["kernel", "platform", "sdk/c", "actors/runtime"],
+    "actors/memory": ["kernel", "contracts", "actors/runtime", "actors/memory"],
+    "actors/engine": ["kernel", "contracts", "actors/runtime", "actors/engine"],
+    "actors/identity": ["kernel", "contracts", "actors/runtime", "actors/identity"],
+    "gateway": ["kernel", "contracts", "sdk/c", "gateway"],
+    "cli": ["kernel", "contracts", "platform", "sdk/c", "broker", "actors", "gateway", "cli"],
+    "tests": [""],
+}
+
+LIBRARIES = {
+    "kernel": ["msgpack", "sodium", "jansson", "simdjson"],
+    "platform": [],
+    "sdk/c": ["zmq", "czmq", "jansson"],
+    "broker/core": ["sodium"],
+    "broker/net": ["zmq", "czmq", "jansson"],
+    "actors/runtime": ["zmq", "czmq", "rocksdb", "curl", "isa-l", "sodium"],
+    "actors/memory": ["sodium"],
+    "actors/engine": ["jansson"],
+    "actors/identity": [],
+    "gateway": ["microhttpd", "zmq", "czmq"],
+    "cli": ["jansson", "sodium", "zmq", "czmq"],
+}
+
+# Only one file may know these.
+ONLY = {
+    "simdjson": ["kernel/json_parse.cc"],
+    "microhttpd": ["gateway/http.c", "gateway/http.h"],
+    "curl": ["actors/runtime/http.c"],
+    "rocksdb": ["actors/runtime/store_rocksdb.c", "actors/runtime/store_verify.cc"],
+}
+
+KNOWN_LIBRARIES = sorted({name for names in LIBRARIES.values() for name in names})
+INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)
+
+
+def folder_of(path):
+    matches = [folder for folder in FOLDERS if path == folder or path.startswith(folder + "/")]
+    return max(matches, key=len) if matches else None
+
+
+def library_of(header):
+    first = re.split(r"[/.]", header)[0]
+    return first if first in KNOWN_LIBRARIES else None
+
+
+def complaints(root):
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.suffix not in (".c", ".h", ".cc") or name.startswith(("build/", ".")):
+            continue
+        folder = folder_of(name)
+        if folder is None:
+            yield f"{name}: stands in no folder of the dependency table"
+            continue
+        for quote, header in INCLUDE.findall(path.read_text(encoding="utf-8")):
+            if quote == '"':
+                allowed = FOLDERS[folder]
+                if not any(a == "" or header.startswith(a + "/") for a in allowed):
+                    yield f"{name}: includes {header}; {folder}/ may include only {', '.join(allowed)}"
+                continue
+            library = library_of(header)
+            if library is None or folder == "tests":
+                continue
+            if library not in LIBRARIES[folder]:
+                yield f"{name}: includes <{header}>; {folder}/ may not use {library}"
+            elif library in ONLY and name not in ONLY[library] and folder_of(ONLY[library][0]) == folder:
+                yield f"{name}: includes <{header}>; only {' and '.join(ONLY[library])} may"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+    found = list(complaints(root))
+    for complaint in found:
+        print(complaint)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
