@@ -14,7 +14,17 @@
 #include "kernel/status.h"
 #include "kernel/trace.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL };
+/* <syslog.h>, which czmq.h brings along, has macros LOG_DEBUG and LOG_INFO of other values: the
+ * macros below use names that it does not know. */
+enum log_level {
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_WARN,
+    LOG_ERROR,
+    LOG_FATAL,
+    LOG_AT_DEBUG = LOG_DEBUG,
+    LOG_AT_INFO = LOG_INFO
+};
 
 const char *log_level_word(enum log_level level);
 bool log_level_parse(struct text text, enum log_level *level);
@@ -39,8 +49,8 @@ struct log_fields {
 void log_event(const struct logger *logger, enum log_level level, const struct log_fields *fields,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-#define log_debug(logger, ...) log_event(logger, LOG_DEBUG, NULL, __VA_ARGS__)
-#define log_info(logger, ...) log_event(logger, LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(logger, ...) log_event(logger, (enum log_level)LOG_AT_DEBUG, NULL, __VA_ARGS__)
+#define log_info(logger, ...) log_event(logger, (enum log_level)LOG_AT_INFO, NULL, __VA_ARGS__)
 #define log_warn(logger, ...) log_event(logger, LOG_WARN, NULL, __VA_ARGS__)
 #define log_error(logger, ...) log_event(logger, LOG_ERROR, NULL, __VA_ARGS__)
 

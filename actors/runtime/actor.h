@@ -21,16 +21,16 @@ struct actor_options {
     bool require_capabilities;
 };
 
-/* Opens the store, loads the state, starts the thread, returns when it runs (not yet ready at the broker:
- * it goes on connecting for as long as it lives). Start-up failures are returned here. */
+/* Opens the store, loads the state, starts the thread, returns when it runs (not yet ready at the
+ * broker: it goes on connecting for as long as it lives). Start-up failures are returned here. */
 enum status actor_start(struct actor **actor_p, const struct actor_options *options,
                         struct error *error);
 
 /* Stops taking requests, finishes the commit under way, answers, says bye, closes the store. */
 void actor_stop(struct actor **actor_p);
 
-/* A pipe end that becomes readable when the actor ended by itself (broker refused it, store lost): for
- * the host's poll loop. actor_failure() then has the words. */
+/* A pipe end that becomes readable when the actor ended by itself (broker refused it, store lost):
+ * for the host's poll loop. actor_failure() then has the words. */
 void *actor_pipe(struct actor *actor);
 const struct error *actor_failure(const struct actor *actor);
 

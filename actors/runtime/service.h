@@ -3,10 +3,10 @@
  * fold of its stored rows.
  *
  * The runtime validates each request against the contract and checks its capability before a
- * handler runs. A handler reads through its context, and records its effects in the outcome: a reply, writes,
- * calls to other services, HTTP requests, chunks, timers. The runtime commits the writes of a whole
- * batch of requests at once (one fsync) and lets the replies leave after it. A handler that
- * returns something else than OK or PENDING is rolled back (its writes vanish) and
+ * handler runs. A handler reads through its context, and records its effects in the outcome: a
+ * reply, writes, calls to other services, HTTP requests, chunks, timers. The runtime commits the
+ * writes of a whole batch of requests at once (one fsync) and lets the replies leave after it. A
+ * handler that returns something else than OK or PENDING is rolled back (its writes vanish) and
  * answered with that status and error.
  *
  * In-memory state changes only in apply(), which sees every row after it is durable, and every
@@ -26,22 +26,24 @@
 #include "kernel/metrics.h"
 #include "kernel/trace.h"
 
-struct context;  /* reading: state, store through the batch's own writes, time, settings */
-struct outcome;  /* effects of the running handler */
-struct request;  /* one request, alive until it is answered */
+struct context; /* reading: state, store through the batch's own writes, time, settings */
+struct outcome; /* effects of the running handler */
+struct request; /* one request, alive until it is answered */
 
 /* ---- the request */
 
 /* Copies: valid as long as the request is. */
 const struct arguments *request_arguments(const struct request *request);
 struct text request_source(const struct request *request);
-struct text request_principal(const struct request *request); /* the source when nobody else is named */
+struct text
+request_principal(const struct request *request); /* the source when nobody else is named */
 const struct uuid *request_id(const struct request *request);
 const struct trace *request_trace(const struct request *request);
 bool request_wants_stream(const struct request *request); /* the caller takes chunks */
 
 /* What a handler that awaits something keeps between its steps. The runtime frees it with the
- * request (answered, cancelled, or the actor stops). */
+ * request (answered, cancelled, or the actor stops). It must not point into the state: that is made
+ * anew after a failed commit, while the request lives on. */
 void request_set_progress(struct request *request, void *progress, void (*destroy)(void *progress));
 void *request_progress(const struct request *request);
 
@@ -50,11 +52,14 @@ void *request_progress(const struct request *request);
 typedef enum status handler_fn(struct context *context, struct request *request,
                                struct outcome *outcome, struct error *error);
 
-/* OK: the reply stands in the outcome (an empty one is an empty map).
- * PENDING: at least one call, HTTP request or timer was recorded and resumes the request.
- * Anything else: refused with error. */
+/* OK: the reply stands in the outcome (an empty one is an empty map); calls, HTTP requests and
+ * timers that still run are stopped, and recording new ones with it is INTERNAL. PENDING: at least
+ * one call, HTTP request or timer was recorded or still runs, and resumes the request. What was
+ * recorded starts when the writes of this step are on disk.
+ * Anything else: refused with error. Words of INTERNAL and STORE_FAILED go to the log only. */
 
-/* A row a service fills per operation: the generated MEMORY_OPERATIONS(X) names each handler once. */
+/* A row a service fills per operation: the generated MEMORY_OPERATIONS(X) names each handler once.
+ */
 struct handler {
     unsigned operation; /* OP_MEMORY_STORE */
     handler_fn *run;
@@ -71,7 +76,8 @@ struct service {
     enum status (*state_new)(void **state_p, const struct config *config, struct metrics *metrics,
                              struct error *error);
     void (*state_destroy)(void **state_p);
-    /* One durable row; deleted: value is empty. An error at start refuses to serve, naming the row. */
+    /* One durable row; deleted: value is empty. An error at start refuses to serve, naming the row.
+     */
     enum status (*apply)(void *state, store_space space, struct bytes key, struct bytes value,
                          bool deleted, struct error *error);
     /* After all rows were applied at start, before `ready`. May be NULL. */
@@ -87,15 +93,19 @@ struct service {
 
 void *context_state(const struct context *context);
 struct now context_now(const struct context *context);
+/* What the clock says this moment: to measure how long something takes, never to decide. */
+struct now context_clock(const struct context *context);
 const struct config *context_config(const struct context *context);
 const struct logger *context_logger(const struct context *context);
 struct metrics *context_metrics(const struct context *context);
 struct uuid context_uuid(struct context *context); /* a new UUIDv7 */
-struct store *context_store(const struct context *context); /* sizes, statistics; read rows by the two below */
+struct store *
+context_store(const struct context *context); /* sizes, statistics; read rows by the two below */
 /* Reads see the writes of this batch. Appends to out. */
 enum status context_get(struct context *context, store_space space, struct bytes key,
                         struct buffer *out, struct error *error);
-/* As store_scan, with this batch's writes merged in. */
+/* As store_scan, with this batch's writes merged in. What row itself writes is not seen by this
+ * scan. */
 enum status context_scan(struct context *context, store_space space, struct bytes prefix,
                          bool reverse, store_row_fn *row, void *row_context, struct error *error);
 
@@ -108,8 +118,17 @@ void outcome_delete(struct outcome *outcome, store_space space, struct bytes key
 void outcome_expect_absent(struct outcome *outcome, store_space space, struct bytes key);
 
 /* A chunk of a streamed answer: one msgpack value. Leaves at once, before any commit: only for
- * what promises nothing. Waits in the request when the reader has no credit (bounded: QUOTA_EXCEEDED cancels the request). */
+ * what promises nothing. Waits in the request when the reader has no credit (bounded:
+ * QUOTA_EXCEEDED cancels the request). */
 void outcome_chunk(struct outcome *outcome, struct bytes payload);
+
+/* For operations flagged OPERATION_RESOLVES_RESOURCE: the handler hands over the resource that only
+ * it can name ("memory:agent:kasra/<id>") and whom the call acts for ("" = any subject), before it
+ * tells or changes anything. Signature, expiry and action were checked before the handler. Not OK:
+ * return it. */
+enum status request_authorise_resource(struct context *context, const struct request *request,
+                                       struct text resource, struct text subject,
+                                       struct error *error);
 
 /* How a request goes on after it waited. */
 struct event {
@@ -122,21 +141,22 @@ struct event {
     unsigned tag;         /* as given to the call */
     enum status status;   /* ANSWER; HTTP_DONE: OK, TIMEOUT, UNAVAILABLE, TOO_LARGE … */
     struct error error;   /* when status != OK */
-    struct bytes payload; /* ANSWER: the reply; HTTP_DATA: the piece; HTTP_DONE: the whole body when not streamed */
+    struct bytes payload; /* ANSWER: the reply; HTTP_DATA: the piece; HTTP_DONE: the whole body when
+                             not streamed */
     long http_status;     /* HTTP_* */
 };
 
 /* Same results as a handler. Chunks may be recorded in every event; writes and replies in any but
- * HTTP_DATA, which is served while a commit is under way. */
+ * HTTP_DATA, which is served while a commit is under way: there OK means the same as PENDING. */
 typedef enum status resume_fn(struct context *context, struct request *request,
                               const struct event *event, struct outcome *outcome,
                               struct error *error);
 
 struct outcome_call {
-    const char *service;    /* "memory" */
-    const char *type;       /* "memory_query" */
+    const char *service; /* "memory" */
+    const char *type;    /* "memory_query" */
     struct bytes payload;
-    uint32_t ttl_ms;        /* at most what the request has left */
+    uint32_t ttl_ms;             /* at most what the request has left */
     const char *idempotency_key; /* NULL: none */
     unsigned tag;
 };

@@ -111,6 +111,9 @@ enum status store_verify(struct store *store, struct error *error);
 /* Bytes on disk (estimate) for stats. */
 uint64_t store_size(struct store *store);
 
+/* Did a write fail in a way that only closing and opening the store repairs? */
+bool store_has_failed(struct store *store);
+
 /* Memory driver only (elsewhere it does nothing): the n-th fallible call from now (get, scan,
  * commit; 0 = the next) fails with STORE_FAILED, nothing written, then calls work again;
  * negative: never. */

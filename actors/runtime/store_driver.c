@@ -269,6 +269,12 @@ store_size(struct store *store)
     return store->driver->size(store);
 }
 
+bool
+store_has_failed(struct store *store)
+{
+    return store->driver->has_failed(store);
+}
+
 void
 store_fault_after(struct store *store, int calls)
 {

@@ -21,6 +21,7 @@ struct store_driver {
     enum status (*checkpoint)(struct store *store, const char *folder, struct error *error);
     enum status (*verify)(struct store *store, struct error *error);
     uint64_t (*size)(struct store *store);
+    bool (*has_failed)(struct store *store);
     void (*fault_after)(struct store *store, int calls);
 };
 

@@ -418,6 +418,16 @@ done:
     return status;
 }
 
+static bool
+rocksdb_store_has_failed(struct store *base)
+{
+    struct rocksdb_store *store = rocksdb_of(base);
+    pthread_mutex_lock(&store->commit_lock);
+    bool failed = store->failed;
+    pthread_mutex_unlock(&store->commit_lock);
+    return failed;
+}
+
 static uint64_t
 rocksdb_store_size(struct store *base)
 {
@@ -459,6 +469,7 @@ static const struct store_driver rocksdb_driver = {.close = rocksdb_store_close,
                                                    .checkpoint = rocksdb_store_checkpoint,
                                                    .verify = rocksdb_store_verify,
                                                    .size = rocksdb_store_size,
+                                                   .has_failed = rocksdb_store_has_failed,
                                                    .fault_after = rocksdb_store_fault_after};
 
 static enum status

@@ -18,7 +18,7 @@ FOLDERS = {
     "broker/net": ["kernel", "platform", "broker/core", "broker/net"],
     "actors/runtime": ["kernel", "platform", "sdk/c", "actors/runtime"],
     "actors/memory": ["kernel", "contracts", "actors/runtime", "actors/memory"],
-    "actors/engine": ["kernel", "contracts", "actors/runtime", "actors/engine"],
+    "actors/engine": ["kernel", "contracts", "platform", "actors/runtime", "actors/engine"],
     "actors/identity": ["kernel", "contracts", "actors/runtime", "actors/identity"],
     "gateway": ["kernel", "contracts", "sdk/c", "gateway"],
     "cli": ["kernel", "contracts", "platform", "sdk/c", "broker", "actors", "gateway", "cli"],
@@ -43,7 +43,7 @@ LIBRARIES = {
 ONLY = {
     "simdjson": ["kernel/json_parse.cc"],
     "microhttpd": ["gateway/http.c", "gateway/http.h"],
-    "curl": ["actors/runtime/http.c"],
+    "curl": ["actors/runtime/fetch.c"],
     "rocksdb": ["actors/runtime/store_rocksdb.c", "actors/runtime/store_verify.cc"],
 }
 

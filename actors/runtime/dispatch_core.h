@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* actors/runtime/dispatch_core.h - what the files of dispatch share: dispatch.c takes in, step.c
+ * runs one handler, batch.c commits and lets go, load.c makes the state from rows, builtin.c
+ * answers for every service. */
+#ifndef SOS_RUNTIME_DISPATCH_CORE_H
+#define SOS_RUNTIME_DISPATCH_CORE_H
+
+#include "actors/runtime/dispatch.h"
+#include "actors/runtime/outcome.h"
+
+enum {
+    REQUESTS_MAX = 4096,
+    REQUEST_BYTES_MAX = 64 << 20,
+    BATCH_BYTES_MAX = 4 << 20,
+    BUCKETS = 1024,
+    REPLY_SIZE_MAX = RECORD_SIZE_MAX - 2048, /* room for the header */
+    TICK_US = 1000000,
+    STORE_RETRY_US = 1000000,
+    TTL_DEFAULT_MS = 30000,
+    TTL_MAX_MS = 600000,
+    CHECKPOINT_PATH_MAX = 1024
+};
+
+/* One handler run, until the batch that it is part of is on disk. */
+struct step {
+    struct request *request; /* NULL: the service's tick, the runtime's housekeeping */
+    size_t first, last;      /* its writes in the batch */
+    struct step_set seen;    /* steps it has read from */
+    enum status status;      /* of the handler; later of the commit */
+    struct buffer reply;     /* result, or packed error */
+    struct continuations effects;
+};
+
+TAILQ_HEAD(requests, request);
+
+/* The one backup that is asked for. */
+struct checkpoint {
+    bool wanted; /* waits for the store's thread */
+    bool running;
+    struct peer_origin origin;
+    char folder[CHECKPOINT_PATH_MAX];
+};
+
+struct dispatch {
+    struct context context;
+    struct dispatch_port port;
+    struct dispatch_limits limits;
+    const struct clock *clock;
+    struct idempotency *idempotency;
+
+    struct requests by_id[BUCKETS];
+    struct requests waiting;
+    struct requests keyed; /* begun and not ended, with an idempotency key */
+    struct continuations ready;
+    struct schedule schedule;
+    size_t request_count;
+    size_t waiting_count;
+    size_t request_bytes;
+
+    struct step *steps; /* OVERLAY_STEPS_MAX */
+    size_t step_count;
+    bool committing; /* the store's thread works: on a batch or a checkpoint */
+    struct checkpoint checkpoint;
+    uint64_t commit_started_us;
+
+    bool isolating;  /* a commit met a conflict: step by step now */
+    size_t isolated; /* the step under way */
+    struct step_set refused;
+    struct store_batch *slice;
+
+    uint64_t started_us;
+    uint64_t tick_us;
+    bool stopping;
+    bool store_failed;       /* the last commit failed */
+    uint64_t store_retry_us; /* no new write until then */
+    bool failed;
+    struct error failure;
+
+    struct metric_family *requests_total, *request_seconds, *queue_depth;
+    struct metric *commit_seconds, *commit_requests, *uptime_seconds;
+};
+
+/* ---- dispatch.c: the end of a request */
+
+/* Sends the answer and ends the request. An OK waits for the chunks before it. Takes the reply's
+ * bytes. */
+void dispatch_finish(struct dispatch *dispatch, struct request *request, enum status status,
+                     struct buffer *reply);
+/* Logs it when it is ours to look into, packs it into reply. */
+void dispatch_pack_refusal(struct dispatch *dispatch, const struct request *request,
+                           enum status status, const struct error *error, struct buffer *reply);
+void dispatch_refuse(struct dispatch *dispatch, struct request *request, enum status status,
+                     const struct error *error);
+/* Stops what the request waits for. */
+void dispatch_stop_continuations(struct dispatch *dispatch, struct request *request);
+void dispatch_end(struct dispatch *dispatch, struct request *request);
+void dispatch_flush_chunks(struct dispatch *dispatch, struct request *request);
+/* Starts what a step recorded; the request owns it from now on. */
+void dispatch_start_effects(struct dispatch *dispatch, struct request *request,
+                            struct continuations *effects);
+
+/* ---- step.c */
+void step_run_request(struct dispatch *dispatch, struct request *request);
+void step_run_event(struct dispatch *dispatch, struct continuation *continuation);
+void step_run_piece(struct dispatch *dispatch, struct continuation *continuation,
+                    const struct event *event); /* HTTP_DATA: at once, outside of any batch */
+void step_run_tick(struct dispatch *dispatch);
+
+/* ---- batch.c */
+void batch_begin(struct dispatch *dispatch);
+bool batch_has_room(const struct dispatch *dispatch);
+void batch_close(struct dispatch *dispatch);
+
+/* ---- load.c */
+enum status load_state(struct dispatch *dispatch,
+                       struct error *error); /* throws the old one away */
+void load_drop(struct dispatch *dispatch);
+enum status load_apply(struct dispatch *dispatch, const struct store_write *write,
+                       struct error *error);
+
+/* ---- checkpoint.c: for backups */
+void checkpoint_take(struct dispatch *dispatch, const struct message *message);
+void checkpoint_begin(struct dispatch *dispatch); /* starts the wanted one */
+void checkpoint_end(struct dispatch *dispatch, enum status status, const struct error *error);
+
+/* ---- builtin.c */
+bool builtin_answer(struct dispatch *dispatch, const struct message *message);
+enum status builtin_metrics_open(struct dispatch *dispatch);
+void builtin_count(struct dispatch *dispatch, const struct request *request, enum status status);
+void builtin_count_refused(struct dispatch *dispatch, struct text type, enum status status);
+
+#endif
