@@ -1,2 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernel/message.h"
+#include "broker/core/core.h"
+
+#include <stdlib.h>
+
+#include "broker/core/admit.h"
+#include "broker/core/directory.h"
+#include "broker/core/peers.h"
+#include "broker/core/state.h"
+#include "broker/core/tap.h"
+
+enum {
+    STALL_US = 1000000 /* this late, and peers had no chance to be heard */
+};
+
+struct core_options
+core_options_default(void)
+{
+    return (struct core_options){
+        .heartbeat_ms = 1000,
+        .stream_credit = 32,
+        .peers_max = 16384,
+        .pending_max = 65536,
+        .pending_peer_max = 4096,
+        .held_max = 1024,
+        .held_bytes_max = 16 * 1024 * 1024,
+        .hold_ms = 5000,
+    };
+}
+
+static bool
+copy_keys(struct core *core, const struct core_options *options)
+{
+    size_t count = options->capability_key_count;
+    if (count == 0)
+        return true;
+    core->capability_keys = calloc(count, sizeof *core->capability_keys);
+    if (!core->capability_keys)
+        return false;
+    memcpy(core->capability_keys, options->capability_keys, count * sizeof *core->capability_keys);
+    return true;
+}
+
+struct core *
+core_new(const struct core_options *options, const struct core_sink *sink, struct now now)
+{
+    struct core *core = calloc(1, sizeof *core);
+    if (!core)
+        return NULL;
+    core->options = *options;
+    core->options.capability_keys = NULL;
+    core->sink = *sink;
+    core->now = now;
+    core->started_us = now.monotonic_us;
+    core->resumed_us = now.monotonic_us;
+    list_init(&core->all_peers);
+    list_init(&core->all_services);
+    list_init(&core->doomed);
+    list_init(&core->taps);
+    buffer_init(&core->record);
+    buffer_init(&core->payload);
+    core->metrics = metrics_new();
+    if (!core->metrics || !figures_init(&core->figures, core->metrics) ||
+        !table_init(&core->peers, options->hash_key) ||
+        !table_init(&core->requests, options->hash_key) ||
+        !table_init(&core->services, options->hash_key) || !copy_keys(core, options))
+        core_destroy(&core);
+    return core;
+}
+
+void
+core_destroy(struct core **core_p)
+{
+    struct core *core = *core_p;
+    if (!core)
+        return;
+    peers_clear(core);
+    directory_clear(core);
+    table_clear(&core->peers);
+    table_clear(&core->requests);
+    table_clear(&core->services);
+    timers_clear(&core->timers);
+    metrics_destroy(&core->metrics);
+    buffer_clear(&core->record);
+    buffer_clear(&core->payload);
+    free(core->capability_keys);
+    free(core);
+    *core_p = NULL;
+}
+
+static void
+enter(struct core *core, struct now now)
+{
+    uint64_t due_us = timers_next(&core->timers);
+    if (now.monotonic_us > STALL_US && due_us < now.monotonic_us - STALL_US)
+        core->resumed_us = now.monotonic_us;
+    core->now = now;
+}
+
+enum status
+core_connected(struct core *core, peer_number peer, struct text identity, unsigned rights,
+               struct now now, struct error *error)
+{
+    enter(core, now);
+    return peers_add(core, peer, identity, rights, error);
+}
+
+void
+core_disconnected(struct core *core, peer_number number, struct now now)
+{
+    enter(core, now);
+    struct peer *peer = peers_find(core, number);
+    if (peer)
+        peer_doom(core, peer, NULL);
+    peers_reap(core);
+}
+
+void
+core_receive(struct core *core, peer_number number, struct bytes frame, struct now now)
+{
+    enter(core, now);
+    struct peer *peer = peers_find(core, number);
+    if (!peer)
+        return;
+    peer->heard_us = now.monotonic_us;
+    admit_frame(core, peer, frame);
+    peers_reap(core);
+}
+
+void
+core_misbehaved(struct core *core, peer_number number, const char *what, struct now now)
+{
+    enter(core, now);
+    struct peer *peer = peers_find(core, number);
+    if (!peer)
+        return;
+    figures_refused(&core->figures, what);
+    peer_doom(core, peer, what);
+    peers_reap(core);
+}
+
+void
+core_flush(struct core *core, struct now now)
+{
+    enter(core, now);
+    if (core->tap_count > 0)
+        tap_flush(core);
+    peers_reap(core);
+}
+
+uint64_t
+core_tick(struct core *core, struct now now)
+{
+    enter(core, now);
+    struct timer *timer;
+    while ((timer = timers_take_due(&core->timers, now.monotonic_us)))
+        timer->fire(core, timer);
+    peers_reap(core);
+    return timers_next(&core->timers);
+}
+
+size_t
+core_peer_count(const struct core *core)
+{
+    return core->peers.count;
+}
+
+struct metrics *
+core_metrics(struct core *core)
+{
+    return core->metrics;
+}

@@ -15,19 +15,19 @@
 struct broker;
 
 struct broker_options {
-    const char *bind;         /* "127.0.0.1" */
-    uint16_t port;            /* 0: any free one */
-    const struct curve_keys *keys; /* of the broker; copied */
-    const char *key_table;    /* path of data/broker/keys.json */
-    const struct config *config; /* outlives the broker; the BROKER_ limits */
+    const char *bind;                                 /* "127.0.0.1" */
+    uint16_t port;                                    /* 0: any free one */
+    const struct curve_keys *keys;                    /* of the broker; copied */
+    const char *key_table;                            /* path of data/broker/keys.json */
+    const struct config *config;                      /* outlives the broker; the BROKER_ limits */
     const struct ed25519_public_key *capability_keys; /* for bus:tap; copied */
     size_t capability_key_count;
     const struct clock *clock;
     const struct logger *logger;
 };
 
-/* Binds and starts the broker's thread (a CZMQ actor). UNAVAILABLE names address, port and setting when the
- * port is taken. */
+/* Binds and starts the broker's thread (a CZMQ actor). UNAVAILABLE names address, port and setting
+ * when the port is taken. */
 enum status broker_start(struct broker **broker_p, const struct broker_options *options,
                          struct error *error);
 void broker_stop(struct broker **broker_p);

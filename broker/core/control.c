@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/core/control.h"
+
+#include "broker/core/answer.h"
+#include "broker/core/peers.h"
+#include "broker/core/stream.h"
+#include "kernel/identity.h"
+#include "kernel/pack.h"
+
+typedef enum status change_fn(struct core *core, const struct value *payload, struct buffer *out,
+                              struct error *error);
+
+static enum status
+key_list(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
+{
+    (void)payload;
+    pack_map(out, 1);
+    pack_string(out, "keys");
+    return core->sink.key_list(core->sink.context, out, error);
+}
+
+/* Who holds such a key is made by hand, offline: the identity service must not be a way to them. */
+static bool
+is_reserved(struct text identity)
+{
+    return text_starts_with(identity, "service:") || text_starts_with(identity, "system:") ||
+           text_equal_string(identity, "user:operator");
+}
+
+static enum status
+key_add(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
+{
+    struct text identity, key;
+    if (!value_find_text(payload, "identity", &identity) ||
+        !value_find_text(payload, "curve_public_key", &key)) {
+        error_set(error, "key_add: expected a map with identity and curve_public_key (texts)");
+        return STATUS_INVALID;
+    }
+    struct identity parsed;
+    enum status status = identity_parse(identity, &parsed, error);
+    if (status != STATUS_OK)
+        return status;
+    if (is_reserved(identity)) {
+        error_set_word(error, "identity_reserved",
+                       "keys of service:, system: and user:operator are not added over the bus");
+        return STATUS_FORBIDDEN;
+    }
+    status = core->sink.key_add(core->sink.context, identity, key, error);
+    if (status == STATUS_OK)
+        pack_map(out, 0);
+    return status;
+}
+
+static void
+cut_sessions(struct core *core, struct text identity)
+{
+    for (struct list_node *node = core->all_peers.next; node != &core->all_peers;
+         node = node->next) {
+        struct peer *peer = CONTAINER_OF(node, struct peer, all);
+        if (text_equal(peer->identity, identity))
+            peer_doom(core, peer, "key_revoked");
+    }
+}
+
+void
+core_revoked(struct core *core, struct text identity, struct now now)
+{
+    core->now = now;
+    cut_sessions(core, identity);
+    peers_reap(core);
+}
+
+static enum status
+key_revoke(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
+{
+    struct text identity;
+    if (!value_find_text(payload, "identity", &identity)) {
+        error_set(error, "key_revoke: expected a map with identity (text)");
+        return STATUS_INVALID;
+    }
+    uint64_t count = 0;
+    enum status status = core->sink.key_revoke(core->sink.context, identity, &count, error);
+    /* Also when the table could not be written: the key is refused from now on, and the caller
+     * knows that a restart would not remember it. */
+    cut_sessions(core, identity);
+    if (status == STATUS_OK) {
+        pack_map(out, 1);
+        pack_pair_uint(out, "revoked", count);
+    }
+    return status;
+}
+
+static const struct {
+    const char *type;
+    change_fn *run;
+} changes[] = {{"key_list", key_list}, {"key_add", key_add}, {"key_revoke", key_revoke}};
+
+static const char *
+change_keys(struct core *core, struct peer *peer, const struct message *message, change_fn *run)
+{
+    struct error error = ERROR_INIT;
+    if (!text_equal_string(peer->identity, "service:identity")) {
+        error_set_word(&error, "not_identity_service", "only service:identity changes keys");
+        return answer_refuse(core, peer, message, STATUS_FORBIDDEN, &error);
+    }
+    static const uint8_t nothing[] = {0xc0};
+    struct bytes bytes =
+        message->payload.size ? message->payload : (struct bytes){nothing, sizeof nothing};
+    struct value payload;
+    if (!value_parse(bytes, &payload)) {
+        error_set(&error, "%.*s: the payload is not msgpack", TEXT_ARGS(message->type));
+        answer_failure(core, peer, &message->id, message->type, STATUS_INVALID, &error);
+        return VERDICT_ANSWERED;
+    }
+    buffer_reset(&core->payload);
+    enum status status = run(core, &payload, &core->payload, &error);
+    if (status == STATUS_OK)
+        answer_reply(core, peer, &message->id, message->type, buffer_bytes(&core->payload));
+    else
+        answer_failure(core, peer, &message->id, message->type, status, &error);
+    return VERDICT_ANSWERED;
+}
+
+const char *
+control_receive(struct core *core, struct peer *peer, const struct message *message)
+{
+    if (text_equal_string(message->type, "credit"))
+        return credit_receive(core, peer, message);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        if (text_equal_string(message->type, changes[i].type))
+            return change_keys(core, peer, message, changes[i].run);
+    }
+    struct error error = ERROR_INIT;
+    error_set_word(&error, "control_unknown", "no such control record");
+    return answer_refuse(core, peer, message, STATUS_INVALID, &error);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker/core/core.h - the broker as a function: events in, effects out through a sink.
+ *
+ * No socket, file, thread or clock inside: the owner (broker/net, or a test) hands in what peers
+ * sent and what time it is, and is told what to send and whom to cut. docs/PROTOCOL.md says what
+ * each record means; the core keeps to it and knows no service's meaning.
+ *
+ * One thread. The sink is called inside core_ functions and must not call back into the core. */
+#ifndef SOS_BROKER_CORE_CORE_H
+#define SOS_BROKER_CORE_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/bytes.h"
+#include "kernel/capability.h"
+#include "kernel/clock.h"
+#include "kernel/error.h"
+#include "kernel/id.h"
+#include "kernel/log.h"
+#include "kernel/metrics.h"
+#include "kernel/status.h"
+
+struct core;
+
+/* Chosen by the owner, never used twice in a core's life. */
+typedef uint64_t peer_number;
+
+enum core_right {
+    CORE_ACT_FOR_OTHERS = 1u << 0, /* may set a principal */
+    CORE_OPERATOR = 1u << 1        /* may read metrics and the directory */
+};
+
+enum core_sent {
+    CORE_SENT,
+    CORE_FULL, /* the peer does not keep up; nothing was sent */
+    CORE_GONE  /* there is no such peer any more */
+};
+
+struct core_sink {
+    void *context;
+    /* One frame; the bytes are copied or sent before it returns. Never blocks. */
+    enum core_sent (*send)(void *context, peer_number peer, struct bytes frame);
+    /* Close this connection. The core has forgotten the peer already or is about to; frames that
+     * still come from it must not be handed in. */
+    void (*cut)(void *context, peer_number peer, const char *reason);
+
+    /* The key table. add: ALREADY_EXISTS word "key_exists" when the key is another identity's.
+     * revoke: *count = keys that were revoked. list: appends one packed array. */
+    enum status (*key_add)(void *context, struct text identity, struct text public_key,
+                           struct error *error);
+    enum status (*key_revoke)(void *context, struct text identity, uint64_t *count,
+                              struct error *error);
+    enum status (*key_list)(void *context, struct buffer *out, struct error *error);
+    /* Which store a service is pinned to. find: false when to none. */
+    bool (*pin_find)(void *context, struct text service, struct uuid *store);
+    enum status (*pin_set)(void *context, struct text service, const struct uuid *store,
+                           struct error *error);
+};
+
+struct core_options {
+    uint64_t epoch;       /* differs from that of every earlier start */
+    uint8_t hash_key[16]; /* secret, random */
+    uint32_t heartbeat_ms;
+    uint32_t stream_credit;
+    size_t peers_max;
+    size_t pending_max;
+    size_t pending_peer_max;
+    size_t held_max;
+    size_t held_bytes_max;
+    uint32_t hold_ms;
+    const struct ed25519_public_key *capability_keys; /* copied */
+    size_t capability_key_count;
+    const struct logger *logger; /* may be NULL */
+};
+
+/* The limits with their defaults; epoch and hash_key are the caller's to set. */
+struct core_options core_options_default(void);
+
+/* options and sink are copied. NULL when out of memory. */
+struct core *core_new(const struct core_options *options, const struct core_sink *sink,
+                      struct now now);
+void core_destroy(struct core **core_p);
+
+/* A peer authenticated as `identity` (checked by the owner). BUSY: peers_max are there
+ * already, cut it. NOMEM. */
+enum status core_connected(struct core *core, peer_number peer, struct text identity,
+                           unsigned rights, struct now now, struct error *error);
+/* Its connection is gone. An unknown peer is ignored. */
+void core_disconnected(struct core *core, peer_number peer, struct now now);
+/* Any bytes are safe. An unknown peer is ignored. */
+void core_receive(struct core *core, peer_number peer, struct bytes frame, struct now now);
+/* Frames that one peer sent in a form that never stands for a record (several ZMQ frames …):
+ * counted and cut. */
+void core_misbehaved(struct core *core, peer_number peer, const char *what, struct now now);
+/* Cuts every session of this identity: its keys were revoked. */
+void core_revoked(struct core *core, struct text identity, struct now now);
+
+/* Everything that was waiting has been handed in: what was gathered leaves. */
+void core_flush(struct core *core, struct now now);
+/* Does what is due; returns when to be called next (monotonic), UINT64_MAX when nothing waits. */
+uint64_t core_tick(struct core *core, struct now now);
+
+size_t core_peer_count(const struct core *core);
+struct metrics *core_metrics(struct core *core);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/core/peers.h"
+
+#include <stdlib.h>
+
+#include "broker/core/answer.h"
+#include "broker/core/directory.h"
+#include "broker/core/pending.h"
+#include "kernel/assert.h"
+
+static struct bytes
+number_key(const peer_number *number)
+{
+    return (struct bytes){(const uint8_t *)number, sizeof *number};
+}
+
+struct peer *
+peers_find(const struct core *core, peer_number number)
+{
+    uint64_t hash = table_hash(&core->peers, number_key(&number));
+    for (struct table_node *node = table_first(&core->peers, hash); node; node = table_next(node)) {
+        struct peer *peer = CONTAINER_OF(node, struct peer, node);
+        if (peer->number == number)
+            return peer;
+    }
+    return NULL;
+}
+
+static uint64_t
+heartbeat_us(const struct core *core)
+{
+    return (uint64_t)core->options.heartbeat_ms * 1000;
+}
+
+void
+peer_watch(struct core *core, struct peer *peer)
+{
+    uint64_t heard_us = peer->heard_us > core->resumed_us ? peer->heard_us : core->resumed_us;
+    uint64_t at_us = heard_us + SILENT_BEATS * heartbeat_us(core);
+    if (peer->greeted && peer->sent_us + heartbeat_us(core) < at_us)
+        at_us = peer->sent_us + heartbeat_us(core);
+    /* Without memory the peer lives on unwatched until its connection ends. */
+    timers_set(&core->timers, &peer->timer, at_us);
+}
+
+static void
+watch(struct core *core, struct timer *timer)
+{
+    struct peer *peer = CONTAINER_OF(timer, struct peer, timer);
+    uint64_t now_us = core->now.monotonic_us;
+    uint64_t heard_us = peer->heard_us > core->resumed_us ? peer->heard_us : core->resumed_us;
+    if (now_us >= heard_us + SILENT_BEATS * heartbeat_us(core)) {
+        peer_doom(core, peer, "silent");
+        return;
+    }
+    if (peer->greeted && now_us >= peer->sent_us + heartbeat_us(core)) {
+        struct message beat = {.kind = KIND_HEARTBEAT};
+        peer->sent_us = now_us; /* even if its pipe is full: then it has enough to read */
+        answer_send(core, peer, &beat);
+    }
+    if (!peer->doomed)
+        peer_watch(core, peer);
+}
+
+enum status
+peers_add(struct core *core, peer_number number, struct text identity, unsigned rights,
+          struct error *error)
+{
+    ASSERT(!peers_find(core, number));
+    if (core->peers.count >= core->options.peers_max) {
+        error_set(error, "%zu peers are connected already, no more are allowed (broker.peers_max)",
+                  core->peers.count);
+        return STATUS_BUSY;
+    }
+    struct peer *peer = calloc(1, sizeof *peer + identity.size + 1);
+    if (!peer)
+        return STATUS_NOMEM;
+    memcpy(peer->identity_bytes, identity.data, identity.size);
+    peer->identity = (struct text){peer->identity_bytes, identity.size};
+    peer->number = number;
+    peer->rights = rights;
+    peer->heard_us = core->now.monotonic_us;
+    peer->sent_us = core->now.monotonic_us;
+    peer->refused_since_us = core->now.monotonic_us;
+    peer->checked_since_us = core->now.monotonic_us;
+    peer->timer.fire = watch;
+    list_init(&peer->requests);
+    list_append(&core->all_peers, &peer->all);
+    table_insert(&core->peers, &peer->node, table_hash(&core->peers, number_key(&number)));
+    peer_watch(core, peer);
+    metric_set(core->figures.peers, (double)core->peers.count);
+    return STATUS_OK;
+}
+
+enum core_sent
+peer_send(struct core *core, struct peer *peer, struct bytes frame)
+{
+    if (peer->doomed)
+        return CORE_GONE;
+    enum core_sent sent = core->sink.send(core->sink.context, peer->number, frame);
+    if (sent == CORE_SENT)
+        peer->sent_us = core->now.monotonic_us;
+    else if (sent == CORE_GONE)
+        peer_doom(core, peer, NULL);
+    return sent;
+}
+
+void
+peer_doom(struct core *core, struct peer *peer, const char *cut)
+{
+    if (peer->doomed)
+        return;
+    peer->doomed = true;
+    list_append(&core->doomed, &peer->doomed_link);
+    if (!cut)
+        return;
+    figures_cut(&core->figures, cut);
+    if (core->options.logger)
+        log_warn(core->options.logger, "cutting %.*s: %s", TEXT_ARGS(peer->identity), cut);
+    core->sink.cut(core->sink.context, peer->number, cut);
+}
+
+void
+peer_end_session(struct core *core, struct peer *peer)
+{
+    peer->greeted = false;
+    while (!list_is_empty(&peer->requests)) {
+        struct list_node *first = peer->requests.next;
+        request_abandon(core, CONTAINER_OF(first, struct request, peer_link));
+    }
+    if (peer->instance)
+        directory_leave(core, peer);
+}
+
+static void
+take_out(struct core *core, struct peer *peer)
+{
+    peer_end_session(core, peer);
+    timers_remove(&core->timers, &peer->timer);
+    table_remove(&core->peers, &peer->node);
+    list_remove(&peer->all);
+    list_remove(&peer->doomed_link);
+    free(peer);
+    metric_set(core->figures.peers, (double)core->peers.count);
+}
+
+void
+peers_reap(struct core *core)
+{
+    /* Taking one out may doom others, which join the list's end. */
+    while (!list_is_empty(&core->doomed))
+        take_out(core, CONTAINER_OF(core->doomed.next, struct peer, doomed_link));
+}
+
+void
+peers_clear(struct core *core)
+{
+    struct list_node *node = core->all_peers.next;
+    for (; node != &core->all_peers; node = node->next)
+        peer_doom(core, CONTAINER_OF(node, struct peer, all), NULL);
+    peers_reap(core);
+}

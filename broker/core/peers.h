@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker/core/peers.h - the sessions: coming, going, liveness, and sending to one. */
+#ifndef SOS_BROKER_CORE_PEERS_H
+#define SOS_BROKER_CORE_PEERS_H
+
+#include "broker/core/state.h"
+
+enum status peers_add(struct core *core, peer_number number, struct text identity, unsigned rights,
+                      struct error *error);
+struct peer *peers_find(const struct core *core, peer_number number);
+
+/* Sends bytes that hold one or more records. A peer that turns out to be gone is doomed. */
+enum core_sent peer_send(struct core *core, struct peer *peer, struct bytes frame);
+
+/* Sets when its heartbeats and its silence are looked at next. */
+void peer_watch(struct core *core, struct peer *peer);
+
+/* Marks the peer to be taken out; nothing is sent to it from here on. cut: close its connection,
+ * with the reason; NULL: the connection is gone already. */
+void peer_doom(struct core *core, struct peer *peer, const char *cut);
+
+/* Ends the session but not the connection: its requests are cancelled, those given to it answered
+ * or given on, its service instance and taps taken away. A hello begins the next one. */
+void peer_end_session(struct core *core, struct peer *peer);
+
+/* Takes out every doomed peer. Called last in each event. */
+void peers_reap(struct core *core);
+
+/* Releases everything without telling anybody. */
+void peers_clear(struct core *core);
+
+#endif

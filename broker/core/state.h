@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker/core/state.h - the core's data; for the files of broker/core alone.
+ *
+ * Who owns whom: core owns peers and services; a peer owns the requests it made and its instance; a
+ * service owns nothing, it lists. A peer that must go is marked doomed and taken out by
+ * peers_reap() when no record of it is being worked on. */
+#ifndef SOS_BROKER_CORE_STATE_H
+#define SOS_BROKER_CORE_STATE_H
+
+#include "broker/core/core.h"
+#include "broker/core/figures.h"
+#include "broker/core/list.h"
+#include "broker/core/table.h"
+#include "broker/core/timers.h"
+#include "kernel/message.h"
+
+enum {
+    SERVICES_MAX = 1024,     /* names that requests wait for; ready services are not limited */
+    REQUESTS_DEFAULT = 1024, /* in flight to an instance that names no limit */
+    TTL_DEFAULT_MS = 30000,
+    TTL_MAX_MS = 600000,
+    SILENT_BEATS = 3,         /* heartbeats missed until a peer is taken for dead */
+    REFUSED_MAX = 100,        /* refused records of a peer in a minute */
+    INSTANCE_RETRY_US = 2000, /* a full instance is tried again */
+    HELLO_ANSWER_US = 100000, /* hello_required is said this often at most */
+    TAPS_MAX = 8,
+    TAPS_PEER_MAX = 2,
+    TOKEN_CHECKS_PER_SECOND = 5 /* of one peer: a signature check costs the routing thread */
+};
+
+struct peer {
+    struct table_node node;
+    struct list_node all;
+    struct list_node doomed_link;
+    struct list_node requests; /* made by it */
+    size_t request_count;
+    struct instance *instance; /* when it is ready as a service */
+    struct timer timer;        /* next heartbeat or end of patience */
+    peer_number number;
+    uint64_t heard_us;
+    uint64_t sent_us;
+    uint64_t refused_since_us;
+    uint64_t hello_answered_us;
+    uint64_t checked_since_us;
+    uint32_t refused;
+    uint32_t token_checks;
+    uint32_t taps;
+    unsigned rights;
+    bool greeted;
+    bool doomed;
+    struct text identity; /* the bytes behind the struct */
+    char identity_bytes[];
+};
+
+struct service {
+    struct table_node node;
+    struct list_node all;
+    struct list_node instances;
+    struct list_node waiting; /* requests */
+    size_t instance_count;
+    size_t waiting_count;
+    size_t waiting_bytes;
+    uint64_t store_epoch; /* highest seen */
+    struct metric *depth;
+    bool known; /* was ready once: kept for its epoch and figures */
+    struct text name;
+    char name_bytes[];
+};
+
+struct instance {
+    struct list_node link; /* in its service */
+    struct list_node requests;
+    struct service *service;
+    struct peer *peer;
+    struct timer retry; /* on: its pipe was full */
+    uint32_t in_flight;
+    uint32_t requests_max;
+    bool single;
+};
+
+/* One direction of a stream. */
+struct direction {
+    uint32_t credit;
+    uint64_t seq; /* of the next chunk */
+    bool ended;
+};
+
+struct held_chunk {
+    struct held_chunk *next;
+    size_t size;
+    uint8_t bytes[];
+};
+
+struct request {
+    struct table_node node;
+    struct list_node peer_link; /* in its requester */
+    struct list_node link;      /* in its instance, or in the service's waiting room */
+    struct timer timer;
+    struct uuid id;
+    struct peer *requester;
+    struct service *service;   /* NULL: the broker's own (a tap) */
+    struct instance *instance; /* NULL: waiting */
+    struct tap *tap;
+    uint64_t arrived_us;
+    uint64_t deadline_us;
+    struct direction down; /* instance to requester */
+    struct direction up;
+    uint8_t *copy; /* its record: while it waits, and beyond when it may be sent again */
+    size_t copy_size;
+    struct held_chunk *chunks; /* that came while it waited */
+    size_t chunk_bytes;
+    bool waiting;
+    bool kept; /* copy counts into core->kept_bytes */
+    bool idempotent;
+    bool chunk_passed;
+    struct text type; /* the bytes behind the struct */
+    char type_bytes[];
+};
+
+struct core {
+    struct core_options options;
+    struct core_sink sink;
+    struct ed25519_public_key *capability_keys;
+    struct uuid_source ids;
+    struct now now;
+    uint64_t started_us;
+    uint64_t resumed_us; /* the core itself was not run until then: nobody is blamed for it */
+    struct table peers;
+    struct table requests;
+    struct table services;
+    struct list_node all_peers;
+    struct list_node all_services;
+    struct list_node doomed;
+    struct list_node taps;
+    size_t tap_count;
+    size_t unknown_services; /* names that only requests brought up */
+    size_t kept_bytes;
+    struct timers timers;
+    struct metrics *metrics;
+    struct figures figures;
+    struct buffer record;  /* the broker's own record under way */
+    struct buffer payload; /* its payload */
+    char verdict[96];      /* what became of the record under work, for the tap */
+};
+
+/* What became of a record: static words, or core->verdict. */
+#define VERDICT_FORWARDED "forwarded"
+#define VERDICT_HELD "held"
+#define VERDICT_ANSWERED "answered"
+#define VERDICT_DROPPED "dropped"
+#define VERDICT_ACCEPTED "accepted"
+
+#endif

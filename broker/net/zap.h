@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker/net/zap.h - says who may connect: the ZAP handler (RFC 27) of the broker's context.
+ *
+ * Its own thread. Only CURVE with a key that the table holds and has not revoked is let in;
+ * everything else, and everything that cannot be read, is refused. What it vouches for comes with
+ * each frame of the connection: "User-Id" (the identity), ZAP_SESSION (a number that is never used
+ * twice) and ZAP_KEY (the public key as Z85). */
+#ifndef SOS_BROKER_NET_ZAP_H
+#define SOS_BROKER_NET_ZAP_H
+
+#include "broker/net/keytable.h"
+#include "kernel/error.h"
+#include "kernel/log.h"
+#include "kernel/status.h"
+
+#define ZAP_DOMAIN "sos"
+#define ZAP_SESSION "X-SOS-Session"
+#define ZAP_KEY "X-SOS-Key"
+
+struct zap;
+
+/* Bound and running when it returns. keys and logger outlive it. */
+enum status zap_start(struct zap **zap_p, void *zmq_context, struct keytable *keys,
+                      const struct logger *logger, struct error *error);
+void zap_stop(struct zap **zap_p);
+
+/* Becomes readable when the thread has ended: nobody can be let in any more. */
+void *zap_socket(struct zap *zap);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum core_sent
+sink_send(void *context, peer_number peer, struct bytes frame)
+{
+    struct fixture *f = context;
+    struct outbox *outbox = &f->outboxes[peer];
+    if (outbox->gone)
+        return CORE_GONE;
+    if (outbox->full)
+        return CORE_FULL;
+    assert_true(outbox->count < OUTBOX_MAX);
+    uint8_t *copy = malloc(frame.size);
+    memcpy(copy, frame.data, frame.size);
+    outbox->frames[outbox->count++] = (struct bytes){copy, frame.size};
+    return CORE_SENT;
+}
+
+static void
+sink_cut(void *context, peer_number peer, const char *reason)
+{
+    struct fixture *f = context;
+    f->outboxes[peer].cut = reason;
+}
+
+static enum status
+sink_key_add(void *context, struct text identity, struct text key, struct error *error)
+{
+    (void)identity;
+    struct fixture *f = context;
+    if (text_equal_string(key, "taken")) {
+        error_set_word(error, "key_exists", "taken");
+        return STATUS_ALREADY_EXISTS;
+    }
+    f->keys_added++;
+    return STATUS_OK;
+}
+
+static enum status
+sink_key_revoke(void *context, struct text identity, uint64_t *count, struct error *error)
+{
+    (void)identity, (void)error;
+    struct fixture *f = context;
+    f->keys_revoked++;
+    *count = 1;
+    return STATUS_OK;
+}
+
+static enum status
+sink_key_list(void *context, struct buffer *out, struct error *error)
+{
+    (void)context, (void)error;
+    pack_array(out, 0);
+    return STATUS_OK;
+}
+
+static bool
+sink_pin_find(void *context, struct text service, struct uuid *store)
+{
+    struct fixture *f = context;
+    for (size_t i = 0; i < f->pin_count; i++) {
+        if (text_equal_string(service, f->pins[i].service)) {
+            *store = f->pins[i].store;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status
+sink_pin_set(void *context, struct text service, const struct uuid *store, struct error *error)
+{
+    (void)error;
+    struct fixture *f = context;
+    snprintf(f->pins[f->pin_count].service, sizeof f->pins[0].service, "%.*s", TEXT_ARGS(service));
+    f->pins[f->pin_count++].store = *store;
+    return STATUS_OK;
+}
+
+void
+fixture_restart(struct fixture *f)
+{
+    struct core_sink sink = {f,
+                             sink_send,
+                             sink_cut,
+                             sink_key_add,
+                             sink_key_revoke,
+                             sink_key_list,
+                             sink_pin_find,
+                             sink_pin_set};
+    core_destroy(&f->core);
+    f->core = core_new(&f->options, &sink, f->now);
+    assert_non_null(f->core);
+}
+
+int
+fixture_setup(void **state)
+{
+    assert_true(sodium_init() >= 0);
+    struct fixture *f = calloc(1, sizeof *f);
+    f->now = (struct now){.monotonic_us = 5000000, .wall_us = 1767225600000000};
+    f->options = core_options_default();
+    f->options.epoch = 42;
+    buffer_init(&f->frame);
+    fixture_restart(f);
+    *state = f;
+    return 0;
+}
+
+int
+fixture_teardown(void **state)
+{
+    struct fixture *f = *state;
+    core_destroy(&f->core);
+    for (size_t peer = 0; peer < PEERS; peer++) {
+        for (size_t i = 0; i < f->outboxes[peer].count; i++)
+            free((void *)(uintptr_t)f->outboxes[peer].frames[i].data);
+    }
+    buffer_clear(&f->frame);
+    free(f);
+    return 0;
+}
+
+void
+advance_ms(struct fixture *f, uint64_t ms)
+{
+    f->now.monotonic_us += ms * 1000;
+    f->now.wall_us += ms * 1000;
+    core_tick(f->core, f->now);
+}
+
+void
+join(struct fixture *f, peer_number peer, const char *identity, unsigned rights)
+{
+    struct error error = ERROR_INIT;
+    f->identities[peer] = identity;
+    assert_int_equal(core_connected(f->core, peer, text_of(identity), rights, f->now, &error),
+                     STATUS_OK);
+}
+
+struct uuid
+add_record(struct fixture *f, peer_number peer, struct message record)
+{
+    struct error error = ERROR_INIT;
+    record.version = MESSAGE_VERSION;
+    if (uuid_is_nil(&record.id))
+        record.id = uuid_next(&f->ids, f->now.wall_us);
+    if (!record.source.data)
+        record.source = text_of(f->identities[peer]);
+    record.timestamp_us = f->now.wall_us;
+    assert_int_equal(message_encode(&f->frame, &record, &error), STATUS_OK);
+    f->last_id = record.id;
+    return record.id;
+}
+
+void
+deliver(struct fixture *f, peer_number peer)
+{
+    core_receive(f->core, peer, buffer_bytes(&f->frame), f->now);
+    core_flush(f->core, f->now);
+    buffer_reset(&f->frame);
+}
+
+struct uuid
+say(struct fixture *f, peer_number peer, struct message record)
+{
+    buffer_reset(&f->frame);
+    struct uuid id = add_record(f, peer, record);
+    deliver(f, peer);
+    return id;
+}
+
+void
+greet(struct fixture *f, peer_number peer)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, 2);
+    pack_pair_uint(&payload, "version_min", 1);
+    pack_pair_uint(&payload, "version_max", 1);
+    say(f, peer, (struct message){.kind = KIND_HELLO, .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+    take_kind(f, peer, KIND_HELLO);
+}
+
+void
+join_greeted(struct fixture *f, peer_number peer, const char *identity)
+{
+    join(f, peer, identity, 0);
+    greet(f, peer);
+}
+
+void
+say_ready(struct fixture *f, peer_number peer, const char *service, bool single,
+          uint32_t requests_max, const struct uuid *store, uint64_t epoch)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, store ? 5 : 3);
+    pack_pair_string(&payload, "service", service);
+    pack_pair_bool(&payload, "single", single);
+    pack_pair_uint(&payload, "requests_max", requests_max);
+    if (store) {
+        pack_string(&payload, "store_uuid");
+        pack_bin(&payload, store->bytes, sizeof store->bytes);
+        pack_pair_uint(&payload, "store_epoch", epoch);
+    }
+    say(f, peer, (struct message){.kind = KIND_READY, .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+}
+
+void
+join_service(struct fixture *f, peer_number peer, const char *name, bool single,
+             uint32_t requests_max)
+{
+    static char identities[PEERS][64];
+    snprintf(identities[peer], sizeof identities[peer], "service:%s", name);
+    join_greeted(f, peer, identities[peer]);
+    say_ready(f, peer, name, single, requests_max, NULL, 0);
+    assert_true(text_equal_string(take_kind(f, peer, KIND_CONTROL)->type, "ready"));
+}
+
+struct uuid
+ask(struct fixture *f, peer_number peer, const char *service, uint32_t flags, uint32_t ttl_ms)
+{
+    char target[64];
+    snprintf(target, sizeof target, "service:%s", service);
+    return say(f, peer,
+               (struct message){.kind = KIND_REQUEST,
+                                .flags = flags,
+                                .target = text_of(target),
+                                .type = text_of("question"),
+                                .ttl_ms = ttl_ms});
+}
+
+void
+answer(struct fixture *f, peer_number peer, const struct uuid *request, const char *text)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_string(&payload, text);
+    say(f, peer,
+        (struct message){
+            .kind = KIND_REPLY, .correlation = *request, .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+}
+
+static bool
+peek(struct fixture *f, peer_number peer)
+{
+    struct outbox *outbox = &f->outboxes[peer];
+    struct error error = ERROR_INIT;
+    while (outbox->read < outbox->count) {
+        size_t used;
+        struct bytes frame = outbox->frames[outbox->read];
+        assert_int_equal(message_decode(&f->received, frame, &used, &error), STATUS_OK);
+        assert_int_equal(used, frame.size);
+        if (f->received.kind != KIND_HEARTBEAT)
+            return true;
+        outbox->read++;
+    }
+    return false;
+}
+
+const struct message *
+take(struct fixture *f, peer_number peer)
+{
+    assert_true(peek(f, peer));
+    f->outboxes[peer].read++;
+    return &f->received;
+}
+
+const struct message *
+take_kind(struct fixture *f, peer_number peer, enum kind kind)
+{
+    const struct message *record = take(f, peer);
+    assert_string_equal(kind_word(record->kind), kind_word(kind));
+    return record;
+}
+
+bool
+has_nothing(struct fixture *f, peer_number peer)
+{
+    return !peek(f, peer);
+}
+
+void
+assert_refused(const struct message *record, enum status status, const char *word)
+{
+    struct error error = ERROR_INIT;
+    struct value payload;
+    struct text detail = {NULL, 0};
+    assert_int_equal(record->status, status);
+    error_unpack(record->payload, &error);
+    assert_true(error.message[0] != '\0');
+    assert_true(value_parse(record->payload, &payload));
+    assert_true(value_find_text(&payload, "detail", &detail));
+    assert_true(text_equal_string(detail, word));
+}
+
+bool
+was_cut(const struct fixture *f, peer_number peer)
+{
+    return f->outboxes[peer].cut != NULL;
+}
+
+double
+count_of(struct fixture *f, const char *line)
+{
+    struct buffer text;
+    double value = -1;
+    buffer_init(&text);
+    metrics_print(core_metrics(f->core), &text);
+    buffer_append_byte(&text, '\0');
+    for (const char *at = (const char *)text.data; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, line, strlen(line)) == 0) {
+            value = strtod(at + strlen(line), NULL);
+            break;
+        }
+    }
+    buffer_clear(&text);
+    return value;
+}

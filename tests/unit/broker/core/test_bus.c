@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+
+#include <sodium.h>
+
+/* ---- health, metrics, directory */
+
+static struct uuid
+ask_bus(struct fixture *f, peer_number peer, const char *type)
+{
+    return say(f, peer,
+               (struct message){
+                   .kind = KIND_REQUEST, .target = text_of("service:bus"), .type = text_of(type)});
+}
+
+static void
+anyone_may_ask_for_the_health(void **state)
+{
+    struct fixture *f = *state;
+    join_greeted(f, 1, "agent:kasra");
+    advance_ms(f, 500);
+    struct uuid id = ask_bus(f, 1, "health_check");
+    const struct message *reply = take_kind(f, 1, KIND_REPLY);
+    assert_true(uuid_equal(&reply->correlation, &id));
+    struct value health, checks;
+    struct text status, service;
+    double uptime = 0;
+    assert_true(value_parse(reply->payload, &health));
+    assert_true(value_find_text(&health, "status", &status));
+    assert_true(value_find_text(&health, "service", &service));
+    assert_true(value_find_double(&health, "uptime_seconds", &uptime));
+    assert_true(value_find(&health, "checks", &checks));
+    assert_true(text_equal_string(status, "ok"));
+    assert_true(text_equal_string(service, "bus"));
+    assert_true(uptime == 0.5);
+}
+
+static void
+metrics_and_directory_are_for_services_and_the_operator(void **state)
+{
+    struct fixture *f = *state;
+    join_greeted(f, 1, "agent:kasra");
+    join(f, 2, "user:operator", CORE_OPERATOR);
+    greet(f, 2);
+    ask_bus(f, 1, "metrics");
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_FORBIDDEN, "forbidden");
+    ask_bus(f, 1, "directory");
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_FORBIDDEN, "forbidden");
+
+    ask_bus(f, 2, "metrics");
+    struct value payload, services;
+    struct text text;
+    assert_true(value_parse(take_kind(f, 2, KIND_REPLY)->payload, &payload));
+    assert_true(value_find_text(&payload, "text", &text));
+    assert_non_null(memmem(text.data, text.size, "sos_bus_peers 2", 15));
+
+    join_service(f, 3, "memory", true, 0);
+    ask(f, 1, "memory", 0, 0);
+    ask_bus(f, 3, "directory");
+    uint64_t peers, in_flight;
+    take_kind(f, 3, KIND_REQUEST);
+    assert_true(value_parse(take_kind(f, 3, KIND_REPLY)->payload, &payload));
+    assert_true(value_find_uint(&payload, "peers", &peers));
+    assert_int_equal(peers, 3);
+    assert_true(value_find(&payload, "services", &services));
+    struct entries entries = value_entries(&services);
+    struct value service;
+    assert_true(entries_next(&entries, &service));
+    assert_true(value_find_uint(&service, "in_flight", &in_flight));
+    assert_int_equal(in_flight, 1);
+}
+
+static void
+an_operation_that_the_bus_does_not_have_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    join_greeted(f, 1, "agent:kasra");
+    ask_bus(f, 1, "reboot");
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_INVALID, "type_unknown");
+}
+
+/* ---- keys */
+
+static void
+change_keys(struct fixture *f, peer_number peer, const char *type, const char *identity,
+            const char *key)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, 2);
+    pack_pair_string(&payload, "identity", identity);
+    pack_pair_string(&payload, "curve_public_key", key);
+    say(f, peer,
+        (struct message){.kind = KIND_CONTROL,
+                         .target = text_of("service:bus"),
+                         .type = text_of(type),
+                         .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+}
+
+static void
+only_the_identity_service_changes_keys(void **state)
+{
+    struct fixture *f = *state;
+    join_service(f, 1, "memory", true, 0);
+    change_keys(f, 1, "key_add", "agent:mallory", "x");
+    assert_refused(take_kind(f, 1, KIND_ERROR), STATUS_FORBIDDEN, "not_identity_service");
+    change_keys(f, 1, "key_revoke", "agent:kasra", "");
+    assert_refused(take_kind(f, 1, KIND_ERROR), STATUS_FORBIDDEN, "not_identity_service");
+    change_keys(f, 1, "key_list", "", "");
+    assert_refused(take_kind(f, 1, KIND_ERROR), STATUS_FORBIDDEN, "not_identity_service");
+    assert_int_equal(f->keys_added + f->keys_revoked, 0);
+}
+
+static void
+the_identity_service_adds_keys_but_none_of_services(void **state)
+{
+    struct fixture *f = *state;
+    join_service(f, 1, "identity", true, 0);
+    change_keys(f, 1, "key_add", "agent:new", "x");
+    assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_OK);
+    assert_int_equal(f->keys_added, 1);
+
+    change_keys(f, 1, "key_add", "agent:other", "taken");
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_ALREADY_EXISTS, "key_exists");
+    const char *const reserved[] = {"service:memory", "system:root", "user:operator"};
+    for (size_t i = 0; i < 3; i++) {
+        change_keys(f, 1, "key_add", reserved[i], "x");
+        assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_FORBIDDEN, "identity_reserved");
+    }
+    change_keys(f, 1, "key_add", "not an identity", "x");
+    assert_true(take_kind(f, 1, KIND_REPLY)->status != STATUS_OK);
+    assert_int_equal(f->keys_added, 1);
+}
+
+static void
+revoking_a_key_cuts_the_live_sessions_of_its_identity(void **state)
+{
+    struct fixture *f = *state;
+    join_service(f, 1, "identity", true, 0);
+    join_greeted(f, 2, "agent:kasra");
+    join_greeted(f, 3, "agent:kasra");
+    join_greeted(f, 4, "agent:river");
+    change_keys(f, 1, "key_revoke", "agent:kasra", "");
+    struct value payload;
+    uint64_t revoked = 0;
+    assert_true(value_parse(take_kind(f, 1, KIND_REPLY)->payload, &payload));
+    assert_true(value_find_uint(&payload, "revoked", &revoked));
+    assert_int_equal(revoked, 1);
+    assert_true(was_cut(f, 2));
+    assert_true(was_cut(f, 3));
+    assert_false(was_cut(f, 4));
+}
+
+static void
+an_unknown_control_record_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    join_greeted(f, 1, "agent:kasra");
+    say(f, 1, (struct message){.kind = KIND_CONTROL, .type = text_of("shutdown")});
+    assert_refused(take_kind(f, 1, KIND_ERROR), STATUS_INVALID, "control_unknown");
+}
+
+/* ---- tap */
+
+struct river {
+    struct ed25519_public_key public_key;
+    struct ed25519_secret_key secret_key;
+};
+
+static struct river
+trust_river(struct fixture *f)
+{
+    struct river river;
+    crypto_sign_keypair(river.public_key.bytes, river.secret_key.bytes);
+    f->options.capability_keys = &river.public_key;
+    f->options.capability_key_count = 1;
+    fixture_restart(f);
+    f->options.capability_keys = NULL;
+    f->options.capability_key_count = 0;
+    return river;
+}
+
+static struct buffer
+make_token(const struct fixture *f, const struct river *river, const char *subject,
+           const char *action)
+{
+    struct capability_grant grant = {.subject = subject,
+                                     .action = action,
+                                     .resource = "bus:*",
+                                     .issued_us = f->now.wall_us,
+                                     .expires_us = f->now.wall_us + 3600000000};
+    struct error error = ERROR_INIT;
+    struct buffer token;
+    buffer_init(&token);
+    assert_int_equal(capability_issue(&token, &grant, &river->secret_key, &error), STATUS_OK);
+    return token;
+}
+
+static struct uuid
+tap(struct fixture *f, peer_number peer, struct text token, struct bytes filter)
+{
+    return say(f, peer,
+               (struct message){.kind = KIND_REQUEST,
+                                .flags = MESSAGE_STREAM,
+                                .target = text_of("service:bus"),
+                                .type = text_of("tap"),
+                                .capability = token,
+                                .payload = filter});
+}
+
+/* Reads the records of the tap's next chunk; how many. */
+static uint32_t
+read_chunk(struct fixture *f, peer_number peer, struct value records[static 16], uint64_t *dropped)
+{
+    struct value payload, list;
+    uint32_t count = 0;
+    assert_true(value_parse(take_kind(f, peer, KIND_CHUNK)->payload, &payload));
+    assert_true(value_find_uint(&payload, "dropped", dropped));
+    assert_true(value_find(&payload, "records", &list));
+    struct entries entries = value_entries(&list);
+    while (count < 16 && entries_next(&entries, &records[count]))
+        count++;
+    return count;
+}
+
+static struct text
+text_in(const struct value *record, const char *key)
+{
+    struct text text = {"", 0};
+    value_find_text(record, key, &text);
+    return text;
+}
+
+static void
+a_tap_shows_what_passes_and_reduces_tokens_to_their_ids(void **state)
+{
+    struct fixture *f = *state;
+    struct river river = trust_river(f);
+    struct buffer token = make_token(f, &river, "agent:kasra", "bus:tap");
+    join_greeted(f, 1, "agent:kasra");
+    join_greeted(f, 3, "agent:river");
+    join_service(f, 2, "memory", true, 0);
+    struct value records[16];
+    uint64_t dropped;
+    tap(f, 1, buffer_text(&token), (struct bytes){NULL, 0});
+    assert_int_equal(read_chunk(f, 1, records, &dropped), 1);
+    assert_true(text_equal_string(text_in(&records[0], "type"), "tap"));
+
+    say(f, 3,
+        (struct message){.kind = KIND_REQUEST,
+                         .target = text_of("service:memory"),
+                         .type = text_of("memory_store"),
+                         .capability = buffer_text(&token)});
+    assert_int_equal(read_chunk(f, 1, records, &dropped), 1);
+    assert_true(text_equal_string(text_in(&records[0], "kind"), "request"));
+    assert_true(text_equal_string(text_in(&records[0], "direction"), "in"));
+    assert_true(text_equal_string(text_in(&records[0], "source"), "agent:river"));
+    assert_true(text_equal_string(text_in(&records[0], "target"), "service:memory"));
+    assert_true(text_equal_string(text_in(&records[0], "type"), "memory_store"));
+    assert_true(text_equal_string(text_in(&records[0], "verdict"), "forwarded"));
+    assert_true(text_starts_with(text_in(&records[0], "capability"), "cap_"));
+    assert_null(memmem(f->received.payload.data, f->received.payload.size, "signature", 9));
+    buffer_clear(&token);
+}
+
+static void
+a_tap_shows_only_what_its_patterns_match(void **state)
+{
+    struct fixture *f = *state;
+    struct river river = trust_river(f);
+    struct buffer token = make_token(f, &river, "agent:kasra", "bus:tap");
+    struct buffer filter;
+    buffer_init(&filter);
+    pack_map(&filter, 2);
+    pack_pair_string(&filter, "source", "agent:*");
+    pack_pair_string(&filter, "kind", "request");
+    join_greeted(f, 1, "agent:kasra");
+    join_greeted(f, 3, "agent:river");
+    join_service(f, 2, "memory", true, 0);
+    struct uuid id = tap(f, 1, buffer_text(&token), buffer_bytes(&filter));
+    struct value records[16];
+    uint64_t dropped;
+    assert_int_equal(read_chunk(f, 1, records, &dropped), 1); /* the tap's own request */
+
+    ask(f, 3, "memory", 0, 0);
+    assert_int_equal(read_chunk(f, 1, records, &dropped), 1);
+    assert_true(text_equal_string(text_in(&records[0], "source"), "agent:river"));
+    say(f, 3, (struct message){.kind = KIND_SEND});
+    assert_true(has_nothing(f, 1));
+
+    say(f, 1, (struct message){.kind = KIND_CANCEL, .correlation = id});
+    ask(f, 3, "memory", 0, 0);
+    assert_true(has_nothing(f, 1));
+    buffer_clear(&filter);
+    buffer_clear(&token);
+}
+
+static void
+a_tap_needs_a_token_of_its_own_for_this_action(void **state)
+{
+    struct fixture *f = *state;
+    struct river river = trust_river(f);
+    struct river stranger;
+    crypto_sign_keypair(stranger.public_key.bytes, stranger.secret_key.bytes);
+    struct buffer others = make_token(f, &river, "agent:river", "bus:tap");
+    struct buffer action = make_token(f, &river, "agent:kasra", "bus:publish");
+    struct buffer forged = make_token(f, &stranger, "agent:kasra", "bus:tap");
+    struct bytes all = {NULL, 0};
+    join_greeted(f, 1, "agent:kasra");
+
+    tap(f, 1, (struct text){NULL, 0}, all);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_CAPABILITY_MISSING, "missing_capability");
+    tap(f, 1, buffer_text(&others), all);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_SCOPE_DENIED, "capability_subject_mismatch");
+    tap(f, 1, buffer_text(&action), all);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_SCOPE_DENIED, "scope_denied");
+    tap(f, 1, buffer_text(&forged), all);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_TOKEN_INVALID, "token_invalid");
+    tap(f, 1, text_of("{\"id\":1}"), all);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_INVALID, "invalid_capability_payload");
+    tap(f, 1, text_of("cap_0123456789ab"), all);
+    assert_true(take_kind(f, 1, KIND_REPLY)->status != STATUS_OK);
+    buffer_clear(&others);
+    buffer_clear(&action);
+    buffer_clear(&forged);
+}
+
+static void
+token_checks_are_limited_by_the_second(void **state)
+{
+    struct fixture *f = *state;
+    struct river river = trust_river(f);
+    struct buffer token = make_token(f, &river, "agent:river", "bus:tap");
+    join_greeted(f, 1, "agent:kasra");
+    for (int i = 0; i < 5; i++) {
+        tap(f, 1, buffer_text(&token), (struct bytes){NULL, 0});
+        assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_SCOPE_DENIED);
+    }
+    tap(f, 1, buffer_text(&token), (struct bytes){NULL, 0});
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_RATE_LIMITED, "rate_limited");
+    advance_ms(f, 1000);
+    tap(f, 1, buffer_text(&token), (struct bytes){NULL, 0});
+    assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_SCOPE_DENIED);
+    buffer_clear(&token);
+}
+
+static void
+a_tap_that_gives_no_credit_loses_records_and_is_told_how_many(void **state)
+{
+    struct fixture *f = *state;
+    f->options.stream_credit = 1;
+    struct river river = trust_river(f);
+    struct buffer token = make_token(f, &river, "agent:kasra", "bus:tap");
+    join_greeted(f, 1, "agent:kasra");
+    join_greeted(f, 3, "agent:river");
+    struct uuid id = tap(f, 1, buffer_text(&token), (struct bytes){NULL, 0});
+    struct value records[16];
+    uint64_t dropped;
+    assert_int_equal(read_chunk(f, 1, records, &dropped), 1);
+    assert_int_equal(dropped, 0);
+
+    for (int i = 0; i < 300; i++)
+        ask_bus(f, 3, "health_check");
+    assert_true(has_nothing(f, 1));
+    double lost = count_of(f, "sos_bus_tap_dropped_total ");
+    assert_true(lost > 0);
+
+    say(f, 1,
+        (struct message){
+            .kind = KIND_CONTROL, .correlation = id, .type = text_of("credit"), .seq = 1});
+    read_chunk(f, 1, records, &dropped);
+    assert_true((double)dropped == lost);
+    assert_true(f->received.payload.size <= CHUNK_SIZE_MAX);
+    buffer_clear(&token);
+}
+
+static void
+taps_are_few_and_go_with_their_peer(void **state)
+{
+    struct fixture *f = *state;
+    struct river river = trust_river(f);
+    struct buffer token = make_token(f, &river, "agent:kasra", "bus:tap");
+    struct bytes nothing_matches = {(const uint8_t *)"\x81\xa6source\xa1x", 10};
+    join_greeted(f, 1, "agent:kasra");
+    tap(f, 1, buffer_text(&token), nothing_matches);
+    tap(f, 1, buffer_text(&token), nothing_matches);
+    assert_true(has_nothing(f, 1));
+    tap(f, 1, buffer_text(&token), nothing_matches);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_QUOTA_EXCEEDED, "quota_exceeded");
+
+    core_disconnected(f->core, 1, f->now);
+    join_greeted(f, 2, "agent:kasra");
+    tap(f, 2, buffer_text(&token), nothing_matches);
+    assert_true(has_nothing(f, 2));
+    buffer_clear(&token);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(anyone_may_ask_for_the_health),
+        TEST(metrics_and_directory_are_for_services_and_the_operator),
+        TEST(an_operation_that_the_bus_does_not_have_is_refused),
+        TEST(only_the_identity_service_changes_keys),
+        TEST(the_identity_service_adds_keys_but_none_of_services),
+        TEST(revoking_a_key_cuts_the_live_sessions_of_its_identity),
+        TEST(an_unknown_control_record_is_refused),
+        TEST(a_tap_shows_what_passes_and_reduces_tokens_to_their_ids),
+        TEST(a_tap_shows_only_what_its_patterns_match),
+        TEST(a_tap_needs_a_token_of_its_own_for_this_action),
+        TEST(token_checks_are_limited_by_the_second),
+        TEST(a_tap_that_gives_no_credit_loses_records_and_is_told_how_many),
+        TEST(taps_are_few_and_go_with_their_peer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/net/keytable.h"
+
+struct table_fixture {
+    char folder[64];
+    char path[128];
+    struct keytable *table;
+    struct error error;
+};
+
+static int
+setup(void **state)
+{
+    struct table_fixture *f = calloc(1, sizeof *f);
+    snprintf(f->folder, sizeof f->folder, "/tmp/sos-keys-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    snprintf(f->path, sizeof f->path, "%s/keys.json", f->folder);
+    assert_int_equal(keytable_open(&f->table, f->path, &f->error), STATUS_OK);
+    *state = f;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct table_fixture *f = *state;
+    keytable_close(&f->table);
+    unlink(f->path);
+    assert_int_equal(rmdir(f->folder), 0);
+    free(f);
+    return 0;
+}
+
+static void
+reopen(struct table_fixture *f)
+{
+    keytable_close(&f->table);
+    assert_int_equal(keytable_open(&f->table, f->path, &f->error), STATUS_OK);
+}
+
+static enum status
+add(struct table_fixture *f, const char *identity, const char *key)
+{
+    return keytable_add(f->table, text_of(identity), text_of(key), false, 1767225600000000,
+                        &f->error);
+}
+
+static void
+what_is_saved_is_there_after_the_next_start(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys one, two;
+    struct uuid store = {{1, 2, 3}}, found;
+    struct key_entry entry;
+    curve_keys_make(&one);
+    curve_keys_make(&two);
+    assert_int_equal(add(f, "agent:kasra", one.public_key), STATUS_OK);
+    assert_int_equal(keytable_add(f->table, text_of("service:gateway"), text_of(two.public_key),
+                                  true, 1767225600000000, &f->error),
+                     STATUS_OK);
+    assert_int_equal(keytable_revoke(f->table, text_of("agent:kasra")), 1);
+    assert_int_equal(keytable_revoke(f->table, text_of("agent:kasra")), 0);
+    assert_int_equal(keytable_pin_set(f->table, text_of("memory"), &store, &f->error), STATUS_OK);
+    assert_int_equal(keytable_save(f->table, &f->error), STATUS_OK);
+
+    reopen(f);
+    assert_int_equal(keytable_count(f->table), 2);
+    assert_true(keytable_find(f->table, text_of(one.public_key), &entry));
+    assert_string_equal(entry.identity, "agent:kasra");
+    assert_true(entry.revoked);
+    assert_false(entry.act_for_others);
+    assert_true(entry.added_us == 1767225600000000);
+    assert_true(keytable_find(f->table, text_of(two.public_key), &entry));
+    assert_false(entry.revoked);
+    assert_true(entry.act_for_others);
+    assert_true(keytable_pin_find(f->table, text_of("memory"), &found));
+    assert_true(uuid_equal(&found, &store));
+    assert_false(keytable_pin_find(f->table, text_of("engine"), &found));
+
+    struct stat info;
+    assert_int_equal(stat(f->path, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+}
+
+static void
+a_key_belongs_to_one_identity_and_once_revoked_stays_so(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys keys;
+    struct key_entry entry;
+    curve_keys_make(&keys);
+    assert_int_equal(add(f, "agent:kasra", keys.public_key), STATUS_OK);
+    assert_int_equal(add(f, "agent:kasra", keys.public_key), STATUS_OK);
+    assert_int_equal(keytable_count(f->table), 1);
+    assert_int_equal(add(f, "agent:mallory", keys.public_key), STATUS_ALREADY_EXISTS);
+    assert_string_equal(f->error.word, "key_exists");
+    keytable_revoke(f->table, text_of("agent:kasra"));
+    assert_int_equal(add(f, "agent:kasra", keys.public_key), STATUS_FORBIDDEN);
+    assert_true(keytable_find(f->table, text_of(keys.public_key), &entry));
+    assert_true(entry.revoked);
+}
+
+static void
+ill_formed_keys_and_identities_are_refused(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys keys;
+    curve_keys_make(&keys);
+    assert_int_equal(add(f, "kasra", keys.public_key), STATUS_VALIDATION);
+    assert_int_equal(add(f, "", keys.public_key), STATUS_VALIDATION);
+    assert_int_equal(add(f, "agent:kasra", "short"), STATUS_VALIDATION);
+    assert_int_equal(add(f, "agent:kasra", "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~"),
+                     STATUS_VALIDATION);
+    assert_int_equal(keytable_count(f->table), 0);
+}
+
+static void
+a_forgotten_key_is_as_if_never_added(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys keys;
+    struct key_entry entry;
+    curve_keys_make(&keys);
+    add(f, "agent:kasra", keys.public_key);
+    keytable_forget(f->table, text_of(keys.public_key));
+    assert_false(keytable_find(f->table, text_of(keys.public_key), &entry));
+    assert_int_equal(add(f, "agent:river", keys.public_key), STATUS_OK);
+}
+
+static void
+a_save_that_fails_names_the_file_and_leaves_nothing_behind(void **state)
+{
+    struct table_fixture *f = *state;
+    assert_int_equal(mkdir(f->path, 0700), 0); /* in the way */
+    assert_int_equal(keytable_save(f->table, &f->error), STATUS_STORE_FAILED);
+    assert_non_null(strstr(f->error.message, f->path));
+    assert_int_equal(rmdir(f->path), 0);
+}
+
+static void
+damaged_files_are_refused_and_say_what_is_wrong(void **state)
+{
+    struct table_fixture *f = *state;
+    static const struct {
+        const char *text;
+        const char *says;
+    } rows[] = {
+        {"", "line 1"},
+        {"{\"version\": 1, \"keys\": [", "line 1"},
+        {"[]", "expected an object"},
+        {"{\"version\": 2, \"keys\": [], \"stores\": {}}", "version"},
+        {"{\"version\": 1, \"keys\": [], \"stores\": []}", "stores"},
+        {"{\"version\": 1, \"keys\": [], \"stores\": {}, \"extra\": 1}", "extra"},
+        {"{\"version\": 1, \"keys\": [], \"keys\": [], \"stores\": {}}", "duplicate"},
+        {"{\"version\": 1, \"keys\": [7], \"stores\": {}}", "keys[0]"},
+        {"{\"version\": 1, \"keys\": [{\"identity\": \"agent:a\"}], \"stores\": {}}",
+         "curve_public_key"},
+        {"{\"version\": 1, \"keys\": [{\"identity\": \"agent:a\", \"curve_public_key\": "
+         "\"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\", \"revoked\": 0, \"act_for_others\": false, "
+         "\"added_at\": \"2026-01-01T00:00:00Z\"}], \"stores\": {}}",
+         "revoked"},
+        {"{\"version\": 1, \"keys\": [{\"identity\": \"agent:a\", \"curve_public_key\": "
+         "\"tooshort\", \"revoked\": false, \"act_for_others\": false, "
+         "\"added_at\": \"2026-01-01T00:00:00Z\"}], \"stores\": {}}",
+         "Z85"},
+        {"{\"version\": 1, \"keys\": [{\"identity\": \"agent:a\", \"curve_public_key\": "
+         "\"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\", \"revoked\": false, \"act_for_others\": "
+         "false, \"added_at\": \"yesterday\"}], \"stores\": {}}",
+         "added_at"},
+        {"{\"version\": 1, \"keys\": [], \"stores\": {\"memory\": \"x\"}}", "stores.memory"},
+    };
+    keytable_close(&f->table);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int file = open(f->path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        assert_int_equal(write(file, rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
+        close(file);
+        f->error = ERROR_INIT;
+        assert_int_equal(keytable_open(&f->table, f->path, &f->error), STATUS_VALIDATION);
+        assert_null(f->table);
+        assert_non_null(strstr(f->error.message, f->path));
+        if (!strstr(f->error.message, rows[i].says))
+            fail_msg("row %zu: \"%s\" does not say %s", i, f->error.message, rows[i].says);
+    }
+}
+
+static void
+a_file_that_others_may_read_or_write_is_refused(void **state)
+{
+    struct table_fixture *f = *state;
+    assert_int_equal(keytable_save(f->table, &f->error), STATUS_OK);
+    keytable_close(&f->table);
+    assert_int_equal(chmod(f->path, 0620), 0);
+    assert_int_equal(keytable_open(&f->table, f->path, &f->error), STATUS_FORBIDDEN);
+    assert_non_null(strstr(f->error.message, f->path));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_saved_is_there_after_the_next_start),
+        TEST(a_key_belongs_to_one_identity_and_once_revoked_stays_so),
+        TEST(ill_formed_keys_and_identities_are_refused),
+        TEST(a_forgotten_key_is_as_if_never_added),
+        TEST(a_save_that_fails_names_the_file_and_leaves_nothing_behind),
+        TEST(damaged_files_are_refused_and_say_what_is_wrong),
+        TEST(a_file_that_others_may_read_or_write_is_refused),
+    };
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
