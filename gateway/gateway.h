@@ -28,15 +28,17 @@ struct gateway_port {
 
 enum { GATEWAY_PORTS_MAX = 16 };
 
-/* Binds every port and starts the gateway's thread (a CZMQ actor). UNAVAILABLE names port and setting when one is
- * taken; FORBIDDEN for a bind address other than loopback without gateway.allow_remote. */
+/* Binds every port and starts the gateway's thread (a CZMQ actor). UNAVAILABLE names port and
+ * setting when one is taken; FORBIDDEN for a bind address other than loopback without
+ * gateway.allow_remote. */
 enum status gateway_start(struct gateway **gateway_p, const struct gateway_options *options,
                           struct error *error);
 
 /* Stops accepting, lets calls under way finish for at most gateway.drain_ms, closes. */
 void gateway_stop(struct gateway **gateway_p);
 
-size_t gateway_ports(const struct gateway *gateway, struct gateway_port ports[static GATEWAY_PORTS_MAX]);
+size_t gateway_ports(const struct gateway *gateway,
+                     struct gateway_port ports[static GATEWAY_PORTS_MAX]);
 
 void *gateway_pipe(struct gateway *gateway); /* readable when it ended by itself */
 const struct error *gateway_failure(const struct gateway *gateway);
