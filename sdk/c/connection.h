@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sdk/c/connection.h - how to reach a swarm and as whom: endpoint, keys, identity.
  *
- * Two files hold it: config/swarm.json {"endpoint","broker_public_key"} and a key or connection file
+ * Two files hold it: config/swarm.json {"endpoint","broker_public_key"} and a key or connection
+ * file
  * {"identity","curve_public_key","curve_secret_key"[,"endpoint","broker_public_key"]}, mode 0600.
  */
 #ifndef SOS_SDK_CONNECTION_H
@@ -12,9 +13,7 @@
 #include "kernel/message.h"
 #include "kernel/status.h"
 
-enum {
-    ENDPOINT_SIZE = 256
-};
+enum { ENDPOINT_SIZE = 256 };
 
 struct connection {
     char endpoint[ENDPOINT_SIZE];
@@ -23,8 +22,10 @@ struct connection {
     struct curve_keys keys;
 };
 
-/* Reads swarm_path (may be NULL) and then key_path over it; VALIDATION names file and member;
- * FORBIDDEN when key_path is readable by group or others. */
+/* Reads swarm_path and then key_path over it. Without swarm_path key_path may be a connection file,
+ * or a key file alone: then endpoint and broker_public_key are "". VALIDATION names file and
+ * member; FORBIDDEN when key_path is readable by group or others; NOT_FOUND and the rest as
+ * file_load(). */
 enum status connection_load(struct connection *connection, const char *swarm_path,
                             const char *key_path, struct error *error);
 

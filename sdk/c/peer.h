@@ -4,9 +4,11 @@
  *
  * A DEALER socket, the hello, heartbeats, coalesced sending, calls with deadlines, chunks with
  * credit, and reconnection by epoch. Single-threaded and non-blocking: its owner polls
- * peer_socket() (or peer_fd(), which is edge-triggered: after it fires, and after anything was sent, call
- * peer_process() until it returns false), and calls peer_process() no later than peer_deadline_us().
- * Callbacks run inside peer_process() and the calls that fail at once never call back. */
+ * peer_socket() (or peer_fd(), which is edge-triggered: after it fires, and after anything was
+ * sent, call peer_process() until it returns false), and calls peer_process() no later than
+ * peer_deadline_us(). Callbacks run inside peer_process() and the calls that fail at once never
+ * call back. A callback may call and answer through the peer, but neither process nor close it.
+ * Each peer has a ZMQ context of its own (one I/O thread): closing one waits for no other. */
 #ifndef SOS_SDK_PEER_H
 #define SOS_SDK_PEER_H
 
@@ -23,9 +25,11 @@
 struct peer;
 
 enum peer_state {
-    PEER_CONNECTING, /* no welcome yet, or lost: calls wait in a bounded queue */
+    PEER_CONNECTING, /* no welcome yet, or lost: calls wait in a bounded queue. When the broker
+                      * refuses the key the peer goes on trying, and peer_refusal() has the words
+                      * meanwhile */
     PEER_WELCOME,    /* hello answered; services must be announced (done by the peer) */
-    PEER_READY,      /* service: the broker accepted `ready`; client: same as WELCOME */
+    PEER_READY,      /* service: the broker accepted `ready`; client: at once, without WELCOME */
     PEER_REFUSED     /* the broker said no for good; peer_refusal() has the words */
 };
 
@@ -35,7 +39,7 @@ struct peer_service {
     bool single;      /* instances: one */
     bool has_store;
     struct uuid store_uuid;
-    uint64_t store_epoch; /* grows with every open of the store */
+    uint64_t store_epoch;  /* grows with every open of the store */
     uint32_t requests_max; /* in flight to this instance; 0 = broker's default */
 };
 
@@ -54,7 +58,7 @@ struct peer_options {
     struct peer_callbacks callbacks;
     const struct clock *clock;
     const struct logger *logger;
-    uint32_t heartbeat_ms; /* 0: as the broker says */
+    uint32_t heartbeat_ms; /* 0: as the broker says; more is cut to that */
     uint32_t calls_max;    /* calls in flight and waiting; 0 = 4096 */
 };
 
@@ -66,6 +70,9 @@ void peer_close(struct peer **peer_p);
 
 void *peer_socket(struct peer *peer); /* for zmq_poll, ZMQ_POLLIN */
 int peer_fd(struct peer *peer);       /* ZMQ_FD */
+/* Polled beside peer_socket() (ZMQ_POLLIN) a broken connection is noticed at once, not within a
+ * heartbeat. Owners of peer_fd() have no need of it: that descriptor fires too. */
+void *peer_monitor(struct peer *peer);
 
 /* Receives a bounded batch, runs callbacks, timers, and flushes what was sent. True: more input is
  * waiting, call again. */
@@ -79,7 +86,8 @@ uint64_t peer_epoch(const struct peer *peer); /* of the broker, 0 before the fir
 
 struct peer_answer {
     enum status status;
-    struct bytes payload;         /* borrowed during the callback; an error's is error_pack()ed, always set */
+    struct bytes
+        payload; /* borrowed during the callback; an error's is error_pack()ed, always set */
     const struct message *message; /* NULL when the answer was made here (timeout, lost) */
 };
 
@@ -93,8 +101,8 @@ struct peer_request {
     struct text target; /* "service:memory"; the broker is "service:bus" */
     struct text type;
     struct bytes payload;
-    uint32_t flags; /* enum message_flag; STREAM when on_chunk is set */
-    uint32_t ttl_ms; /* > 0 */
+    uint32_t flags;            /* enum message_flag; STREAM when on_chunk is set */
+    uint32_t ttl_ms;           /* > 0 */
     const struct trace *trace; /* may be NULL */
     struct text capability;
     struct text principal;
@@ -104,8 +112,8 @@ struct peer_request {
     void *context;
 };
 
-/* Queues the request and gives its id. While not connected it waits (its ttl runs). BUSY when calls_max is
- * reached, TOO_LARGE when the record would be. A lost session answers calls in flight
+/* Queues the request and gives its id. While not connected it waits (its ttl runs). BUSY when
+ * calls_max is reached, TOO_LARGE when the record would be. A lost session answers calls in flight
  * with UNKNOWN_OUTCOME, or sends them again with the same id when flagged IDEMPOTENT. */
 enum status peer_call(struct peer *peer, const struct peer_request *request, struct uuid *id,
                       struct error *error);
@@ -124,8 +132,10 @@ struct peer_origin {
 };
 void peer_origin_of(struct peer_origin *origin, const struct message *request);
 
-/* payload: for status OK the result; otherwise pass an error_pack()ed map. TOO_LARGE when the record
- * would pass its limit: nothing was sent, answer with an error instead. */
+/* payload: for status OK the result; otherwise pass an error_pack()ed map. TOO_LARGE when the
+ * record would pass its limit: nothing was sent, answer with an error instead. BUSY when too much
+ * waits for the broker: try again after peer_process(). GONE when the request was answered,
+ * cancelled, or lost with its session: nobody waits for the answer. */
 enum status peer_reply(struct peer *peer, const struct peer_origin *origin, enum status status,
                        struct bytes payload, struct error *error);
 /* One chunk of the answer; the caller keeps within the credit (`stream_credit` at the start,
@@ -138,8 +148,8 @@ void peer_flush(struct peer *peer);
 
 uint32_t peer_stream_credit(const struct peer *peer); /* chunks a stream starts with */
 
-/* ---- for tools: one call, blocking, with its own poll loop. reply is appended. status of the answer is returned;
- * error has the words. */
+/* ---- for tools: one call, blocking, with its own poll loop. reply is appended. status of the
+ * answer is returned; error has the words. */
 enum status peer_call_wait(struct peer *peer, const struct peer_request *request,
                            struct buffer *reply, struct error *error);
 
