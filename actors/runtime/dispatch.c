@@ -184,8 +184,9 @@ answer(struct dispatch *dispatch, struct request *request, enum status status, s
     if (status == STATUS_OK && payload.size == 0)
         payload = (struct bytes){empty_map, sizeof empty_map};
     struct error error = ERROR_INIT;
-    enum status sent =
-        dispatch->port.reply(dispatch->port.context, &request->origin, status, payload, &error);
+    enum status sent = STATUS_OK;
+    if (!routine_is(dispatch, &request->origin.request_id))
+        sent = dispatch->port.reply(dispatch->port.context, &request->origin, status, payload, &error);
     if (sent != STATUS_OK) {
         const struct log_fields fields = {.trace = &request->trace, .error = error.message};
         log_event(dispatch->context.logger, sent == STATUS_GONE ? LOG_DEBUG : LOG_WARN, &fields,
@@ -405,7 +406,8 @@ refuse_message(struct dispatch *dispatch, const struct message *message, enum st
     peer_origin_of(&origin, message);
     builtin_count_refused(dispatch, message->type, status);
     error_pack(&reply, status, error);
-    dispatch->port.reply(dispatch->port.context, &origin, status, buffer_bytes(&reply), NULL);
+    if (!routine_is(dispatch, &message->id))
+        dispatch->port.reply(dispatch->port.context, &origin, status, buffer_bytes(&reply), NULL);
     buffer_clear(&reply);
 }
 
@@ -519,6 +521,7 @@ dispatch_run(struct dispatch *dispatch)
 {
     dispatch->context.now = clock_now(dispatch->clock);
     fire_timers(dispatch);
+    routine_begin(dispatch);
     if (dispatch->committing || dispatch->failed)
         return false;
     if (dispatch->checkpoint.wanted) {

@@ -70,6 +70,8 @@ struct dispatch {
 
     uint64_t started_us;
     uint64_t tick_us;
+    uint64_t routine_us; /* the service's routine is due */
+    struct uuid routine_id; /* of every one of its runs: a second at once is the same request */
     bool stopping;
     bool store_failed;       /* the last commit failed */
     uint64_t store_retry_us; /* no new write until then */
@@ -117,6 +119,10 @@ enum status load_state(struct dispatch *dispatch,
 void load_drop(struct dispatch *dispatch);
 enum status load_apply(struct dispatch *dispatch, const struct store_write *write,
                        struct error *error);
+
+/* ---- routine.c */
+void routine_begin(struct dispatch *dispatch); /* when it is due */
+bool routine_is(const struct dispatch *dispatch, const struct uuid *request_id);
 
 /* ---- checkpoint.c: for backups */
 void checkpoint_take(struct dispatch *dispatch, const struct message *message);

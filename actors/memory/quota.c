@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "actors/memory/quota.h"
+
+static const struct {
+    const char *edition;
+    size_t memories_max;
+} rows[] = {
+    {"business", 100000},
+    {"education", 10000},
+    {"kids", 0},
+    {"art", 50000},
+};
+
+static const size_t bytes_max = (size_t)1 << 30;
+
+enum status
+quota_find(struct text edition, struct memories_limits *limits, struct error *error)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!text_equal_string(edition, rows[i].edition))
+            continue;
+        *limits = (struct memories_limits){rows[i].memories_max, bytes_max};
+        return STATUS_OK;
+    }
+    error_set(error, "edition: came %.*s, expected business, education, kids or art",
+              TEXT_ARGS(edition));
+    return STATUS_VALIDATION;
+}
