@@ -8,6 +8,7 @@ import uuid
 
 import msgpack
 import zmq
+import zmq.utils.monitor
 
 HELLO, READY, HEARTBEAT, BYE, REQUEST, REPLY, CHUNK, CANCEL = range(1, 9)
 CONTROL, ERROR = 17, 18
@@ -55,12 +56,21 @@ def decode(frame):
 class Peer:
     """A DEALER with a key of its own."""
 
-    def __init__(self, connection, hello=True):
-        """connection: the dict of a connection file with endpoint and broker_public_key."""
+    def __init__(self, connection, hello=True, receive_queue=None):
+        """connection: the dict of a connection file with endpoint and broker_public_key.
+        receive_queue: messages that wait unread here before the broker feels it."""
         self.identity = connection["identity"]
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.linger = 0
+        self.socket.reconnect_ivl = 10
+        if receive_queue is not None:
+            self.socket.rcvhwm = receive_queue
+            self.socket.rcvbuf = 4096
+        self.monitor = self.socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            | zmq.EVENT_DISCONNECTED)
         self.socket.curve_serverkey = connection["broker_public_key"].encode()
         self.socket.curve_publickey = connection["curve_public_key"].encode()
         self.socket.curve_secretkey = connection["curve_secret_key"].encode()
@@ -68,12 +78,29 @@ class Peer:
         self.waiting = []
         self.welcome = None
         if hello:
-            hello_id = self.send(HELLO, {"version_min": 1, "version_max": 1, "features": [],
-                                         "agent": "test"})
-            self.welcome = self.expect(lambda r: r["correlation"] == hello_id)["payload"]
+            self.hello()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def close(self):
+        self.socket.disable_monitor()
         self.context.destroy(linger=0)
+
+    def hello(self):
+        """Begins a session; the broker's answer stands in welcome."""
+        hello_id = self.send(HELLO, {"version_min": 1, "version_max": 1, "features": [],
+                                     "agent": "test"})
+        self.welcome = self.expect(lambda r: r["correlation"] == hello_id)["payload"]
+
+    def event(self, timeout_s):
+        """The next event of the connection (a zmq.EVENT_ number), or None after timeout_s."""
+        if not self.monitor.poll(int(timeout_s * 1000)):
+            return None
+        return zmq.utils.monitor.recv_monitor_message(self.monitor)["event"]
 
     def send(self, kind, payload=None, **fields):
         fields.setdefault("id", new_id())

@@ -36,13 +36,16 @@ class Swarm:
         self.home = home or tempfile.mkdtemp(prefix="sos-test-")
         self.keep_home = home is not None
         self.up_arguments = list(up_arguments)
-        self.environment = dict(os.environ, **(environment or {}))
+        self.environment = {name: value for name, value in os.environ.items()
+                            if not name.startswith("SOS_")} | (environment or {})
         self.process = None
         self.ports = {}
+        self.up_at_enter = True
 
     def __enter__(self):
         try:
-            self.up()
+            if self.up_at_enter:
+                self.up()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -53,6 +56,13 @@ class Swarm:
             self.down()
         if not self.keep_home:
             shutil.rmtree(self.home, ignore_errors=True)
+
+    @classmethod
+    def home_only(cls, *settings):
+        """with Swarm.home_only() as swarm: nothing runs yet; the home goes at the end."""
+        swarm = cls(*settings)
+        swarm.up_at_enter = False
+        return swarm
 
     # ---- life
 
@@ -121,6 +131,17 @@ class Swarm:
                     found[part] = int(pid)
         return found
 
+    def memory_kib(self, part, field="VmRSS"):
+        """VmRSS (now) or VmHWM (the most so far) of a part, in KiB."""
+        for line in pathlib.Path(f"/proc/{self.pids()[part]}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+        raise AssertionError(f"no {field} of {part}")
+
+    def log(self):
+        """The swarm's log so far."""
+        return pathlib.Path(self.home, "logs", "sos.log").read_text(encoding="utf-8")
+
     def kill(self, part):
         """kill -9 of one part."""
         os.kill(self.pids()[part], signal.SIGKILL)
@@ -163,8 +184,6 @@ class Swarm:
 
     def connection(self, name):
         """Connection dict of "operator", a service ("memory") or an agent ("agent:x", made when new)."""
-        with open(os.path.join(self.home, "config", "swarm.json"), encoding="utf-8") as file:
-            found = json.load(file)
         if name.startswith("agent:"):
             path = os.path.join(self.home, "agents", name.split(":", 1)[1] + ".json")
             if not os.path.exists(path):
@@ -173,7 +192,8 @@ class Swarm:
             path = os.path.join(self.home, "secrets", name + ".key")
         with open(path, encoding="utf-8") as file:
             own = json.load(file)
-        own.update(found)
+        with open(os.path.join(self.home, "config", "swarm.json"), encoding="utf-8") as file:
+            own.update(json.load(file))
         return own
 
     def peer(self, name, **options):

@@ -3,12 +3,13 @@
 """Writes capabilities.json: tokens and canonical JSON as a Python program with PyNaCl makes them.
 
 Needs python3-nacl. The output is committed; run this only to change the vectors:
-    tests/vectors/make_capabilities.py > tests/vectors/capabilities.json
+    tests/vectors/make_capabilities.py [FILE]
 """
 import base64
 import fnmatch
 import json
 import math
+import pathlib
 import random
 import struct
 import sys
@@ -185,8 +186,8 @@ def main():
         "doubles": doubles(),
         "globs": globs(),
     }
-    json.dump(vectors, sys.stdout, indent=0)
-    print()
+    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).with_name("capabilities.json")
+    target.write_text(json.dumps(vectors, indent=0) + "\n", encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 """Writes records.json: SOS/1 records, good and malformed, made by an encoder that shares no code with
 the one under test. Run it after a change of docs/PROTOCOL.md:
 
-    python3 tests/vectors/make_records.py
+    python3 tests/vectors/make_records.py [FILE]
 
 One vector is {name, hex, zeros?, valid, used, status?, fields?, payload?}. The frame is the bytes of
 `hex` and then `zeros` zero bytes. `used` is what a decoder reports: the record's size, or 0 when the
@@ -13,6 +13,7 @@ are hex, numbers beyond 2^53 are text, as JSON readers would round them. `payloa
 import json
 import pathlib
 import struct
+import sys
 
 import msgpack
 
@@ -211,7 +212,7 @@ def main():
     names = [vector["name"] for vector in vectors]
     assert len(names) == len(set(names)), "two vectors of one name"
     lines = ",\n".join(json.dumps(vector, ensure_ascii=True) for vector in vectors)
-    target = pathlib.Path(__file__).with_name("records.json")
+    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).with_name("records.json")
     target.write_text(f"[\n{lines}\n]\n", encoding="ascii")
     print(f"{target}: {len(vectors)} vectors")
 
