@@ -6,7 +6,8 @@
 #include "cli/home.h"
 
 enum {
-    WELCOME_MS = 5000
+    WELCOME_MS = 5000,     /* a broker that is just being started again gets this long */
+    UNSUPERVISED_MS = 1000 /* no `sos up` runs: perhaps a broker of its own does */
 };
 
 /* A command says itself what went wrong; the peer's own lines would only double it. */
@@ -55,8 +56,9 @@ await_welcome(struct peer *peer, const struct clock *clock, const char *endpoint
             return STATUS_UNAVAILABLE;
         }
         uint64_t due = peer_deadline_us(peer) < end ? peer_deadline_us(peer) : end;
-        zmq_pollitem_t item = {peer_socket(peer), 0, ZMQ_POLLIN, 0};
-        zmq_poll(&item, 1, due > now ? (long)((due - now) / 1000 + 1) : 0);
+        zmq_pollitem_t items[] = {{peer_socket(peer), 0, ZMQ_POLLIN, 0},
+                                  {peer_monitor(peer), 0, ZMQ_POLLIN, 0}};
+        zmq_poll(items, 2, due > now ? (long)((due - now) / 1000 + 1) : 0);
         while (peer_process(peer)) {
         }
     }
@@ -69,7 +71,11 @@ session_open(struct peer **peer_p, struct cli *cli, const struct session_options
 {
     struct connection connection;
     struct peer *peer = NULL;
-    uint32_t wait_ms = options->wait_ms ? options->wait_ms : WELCOME_MS;
+    long pid = 0;
+    bool supervised = options->connection_file || home_is_running(cli->home, &pid);
+    uint32_t wait_ms = options->wait_ms ? options->wait_ms
+                       : supervised     ? WELCOME_MS
+                                        : UNSUPERVISED_MS;
     memset(&connection, 0, sizeof connection);
     enum status status = load(&connection, cli, options->connection_file, error);
     if (status == STATUS_OK) {

@@ -19,7 +19,7 @@ struct row {
     const char *service;
     char status[24];
     char version[24];
-    uint64_t uptime_seconds;
+    double uptime_seconds;
     char detail[400]; /* why it is not ok */
 };
 
@@ -43,7 +43,7 @@ ask(struct peer *peer, const char *service)
     if (status == STATUS_OK && value_parse(buffer_bytes(&answer), &map)) {
         copy_text(&map, "status", row.status, sizeof row.status);
         copy_text(&map, "version", row.version, sizeof row.version);
-        value_find_uint(&map, "uptime_seconds", &row.uptime_seconds);
+        value_find_double(&map, "uptime_seconds", &row.uptime_seconds);
     } else {
         snprintf(row.status, sizeof row.status, "unhealthy");
         snprintf(row.detail, sizeof row.detail, "%s", error.message);
@@ -70,7 +70,7 @@ print_json(const struct cli *cli, long pid, const struct row *rows, size_t count
         pack_pair_string(&packed, "service", rows[i].service);
         pack_pair_string(&packed, "status", rows[i].status);
         pack_pair_string(&packed, "version", rows[i].version);
-        pack_pair_uint(&packed, "uptime_seconds", rows[i].uptime_seconds);
+        pack_pair_double(&packed, "uptime_seconds", rows[i].uptime_seconds);
         pack_pair_string(&packed, "detail", rows[i].detail);
     }
     pack_string(&packed, "ports");
@@ -90,8 +90,8 @@ print_table(const struct cli *cli, long pid, const struct row *rows, size_t coun
     printf("home %s  pid %ld\n\n%-12s %-10s %-10s %s\n", cli->home, pid, "SERVICE", "STATUS",
            "VERSION", "UPTIME");
     for (size_t i = 0; i < count; i++)
-        printf("%-12s %-10s %-10s %llu s%s%s\n", rows[i].service, rows[i].status, rows[i].version,
-               (unsigned long long)rows[i].uptime_seconds, rows[i].detail[0] ? "  " : "",
+        printf("%-12s %-10s %-10s %.0f s%s%s\n", rows[i].service, rows[i].status, rows[i].version,
+               rows[i].uptime_seconds, rows[i].detail[0] ? "  " : "",
                rows[i].detail);
     printf("\n");
     for (size_t i = 0; i < ports->count; i++) {

@@ -242,7 +242,7 @@ on_revoked(struct context *context, struct request *request, const struct event 
 }
 
 enum status
-revoke(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
+revoke_agent(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
 {
     struct agent agent;
     enum status status =

@@ -5,7 +5,7 @@
 
 #include "actors/identity/agent.h"
 
-handler_fn register_agent, revoke;
+handler_fn register_agent, revoke_agent;
 
 /* Records the control record that an open agent (pending, revoking) waits for. */
 void ask_broker(struct outcome *outcome, const struct agent *agent, resume_fn *resume);

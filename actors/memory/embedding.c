@@ -40,10 +40,9 @@ find(const struct features *features, uint64_t hash)
 }
 
 static bool
-grow(struct features *features)
+grow(struct features *features, size_t capacity)
 {
-    struct features larger = {.capacity = features->capacity ? features->capacity * 2 : 512,
-                              .count = features->count};
+    struct features larger = {.capacity = capacity, .count = features->count};
     larger.places = calloc(larger.capacity, sizeof *larger.places);
     if (!larger.places)
         return false;
@@ -58,7 +57,7 @@ grow(struct features *features)
 static bool
 add(struct features *features, uint64_t hash, float weight)
 {
-    if (features->count * 2 >= features->capacity && !grow(features))
+    if (features->count * 2 >= features->capacity && !grow(features, features->capacity * 2))
         return false;
     struct feature *feature = find(features, hash);
     if (feature->count == 0) {
@@ -152,7 +151,10 @@ embedding_make(struct embedding *embedding, struct text text)
     struct features features = {0};
     if (text.size > EMBEDDING_TEXT_MAX)
         text.size = EMBEDDING_TEXT_MAX;
-    bool made = grow(&features) && add_words(&features, text) &&
+    size_t capacity = 512;
+    while (capacity < text.size * 2)
+        capacity *= 2;
+    bool made = grow(&features, capacity) && add_words(&features, text) &&
                 (features.count > 0 || add_bytes(&features, text));
     if (made)
         sum(&features, embedding);

@@ -32,7 +32,7 @@ struct actor {
     struct error failure; /* written before its last */
 };
 
-enum { ITEM_PEER, ITEM_PIPE, ITEM_COMMIT, ITEM_HTTP };
+enum { ITEM_PEER, ITEM_MONITOR, ITEM_PIPE, ITEM_COMMIT, ITEM_HTTP };
 
 /* ---- dispatch's port */
 
@@ -314,6 +314,8 @@ loop(struct actor *actor, zsock_t *pipe)
     while (!actor->has_failed && (!actor->stopping || dispatch_is_committing(actor->dispatch))) {
         items[ITEM_PEER] =
             (zmq_pollitem_t){.socket = peer_socket(actor->peer), .events = ZMQ_POLLIN};
+        items[ITEM_MONITOR] =
+            (zmq_pollitem_t){.socket = peer_monitor(actor->peer), .events = ZMQ_POLLIN};
         items[ITEM_PIPE] = (zmq_pollitem_t){.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN};
         items[ITEM_COMMIT] = actor->committer
                                  ? (zmq_pollitem_t){.socket = committer_socket(actor->committer),

@@ -7,16 +7,32 @@
 #include "kernel/identity.h"
 #include "kernel/pack.h"
 
+/* Each takes at most 360 bytes of a record. */
+enum { KEY_LIST_MAX = 500 };
+
 typedef enum status change_fn(struct core *core, const struct value *payload, struct buffer *out,
                               struct error *error);
 
 static enum status
 key_list(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
 {
-    (void)payload;
-    pack_map(out, 1);
+    struct text after = {NULL, 0};
+    uint64_t limit = KEY_LIST_MAX;
+    struct value member;
+    if ((value_find(payload, "after", &member) && !value_find_text(payload, "after", &after)) ||
+        (value_find(payload, "limit", &member) && !value_find_uint(payload, "limit", &limit)) ||
+        limit == 0 || limit > KEY_LIST_MAX) {
+        error_set(error, "key_list: after is expected to be a text, limit 1 to %d", KEY_LIST_MAX);
+        return STATUS_INVALID;
+    }
+    bool more = false;
+    pack_map(out, 2);
     pack_string(out, "keys");
-    return core->sink.key_list(core->sink.context, out, error);
+    enum status status =
+        core->sink.key_list(core->sink.context, after, (uint32_t)limit, out, &more, error);
+    if (status == STATUS_OK)
+        pack_pair_bool(out, "more", more);
+    return status;
 }
 
 /* Who holds such a key is made by hand, offline: the identity service must not be a way to them. */

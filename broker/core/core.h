@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/core/pin.h"
 #include "kernel/bytes.h"
 #include "kernel/capability.h"
 #include "kernel/clock.h"
@@ -46,15 +47,19 @@ struct core_sink {
     void (*cut)(void *context, peer_number peer, const char *reason);
 
     /* The key table. add: ALREADY_EXISTS word "key_exists" when the key is another identity's.
-     * revoke: *count = keys that were revoked. list: appends one packed array. */
+     * revoke: *count = keys that were revoked. list: appends one packed array of at most limit
+     * keys, in the order they were added, from the one behind `after` on (empty: from the first);
+     * *more: others follow. NOT_FOUND word "key_unknown": there is no key `after`. */
     enum status (*key_add)(void *context, struct text identity, struct text public_key,
                            struct error *error);
     enum status (*key_revoke)(void *context, struct text identity, uint64_t *count,
                               struct error *error);
-    enum status (*key_list)(void *context, struct buffer *out, struct error *error);
-    /* Which store a service is pinned to. find: false when to none. */
-    bool (*pin_find)(void *context, struct text service, struct uuid *store);
-    enum status (*pin_set)(void *context, struct text service, const struct uuid *store,
+    enum status (*key_list)(void *context, struct text after, uint32_t limit, struct buffer *out,
+                            bool *more, struct error *error);
+    /* Which store a service is pinned to, and the highest epoch seen of it. find: false when to
+     * none. set: lasting when it returns OK, else as if never set. */
+    bool (*pin_find)(void *context, struct text service, struct pin *pin);
+    enum status (*pin_set)(void *context, struct text service, const struct pin *pin,
                            struct error *error);
 };
 

@@ -89,29 +89,31 @@ single_lives(const struct service *service, bool single)
     return single || first->single;
 }
 
-/* The pin decides: a service that comes up on another disk would serve without its data. */
+/* The pin decides: a service that comes up on another disk, or on an old copy of its own, would
+ * serve without its data. *is_news: the pin is to be set. */
 static enum status
-check_store(struct core *core, const struct ready *ready, const struct service *service, bool *pin,
-            struct error *error)
+check_store(struct core *core, const struct ready *ready, bool *is_news, struct error *error)
 {
-    struct uuid pinned;
-    bool found = core->sink.pin_find(core->sink.context, ready->service, &pinned);
-    *pin = !found && ready->has_store;
-    if (found && (!ready->has_store || !uuid_equal(&pinned, &ready->store))) {
+    struct pin pin;
+    bool found = core->sink.pin_find(core->sink.context, ready->service, &pin);
+    *is_news = ready->has_store && (!found || ready->pin.epoch > pin.epoch);
+    if (!found)
+        return STATUS_OK;
+    if (!ready->has_store || !uuid_equal(&pin.store, &ready->pin.store)) {
         char expected[UUID_TEXT_SIZE], came[UUID_TEXT_SIZE] = "none";
-        uuid_format(&pinned, expected);
+        uuid_format(&pin.store, expected);
         if (ready->has_store)
-            uuid_format(&ready->store, came);
+            uuid_format(&ready->pin.store, came);
         error_set_word(error, "store_mismatch",
                        "service %.*s came with store %s, this home knows it with store %s",
                        TEXT_ARGS(ready->service), came, expected);
         return STATUS_CONFLICT;
     }
-    if (ready->has_store && service && ready->store_epoch < service->store_epoch) {
+    if (ready->pin.epoch < pin.epoch) {
         error_set_word(error, "store_epoch_stale",
                        "service %.*s came with store epoch %llu after %llu was seen",
-                       TEXT_ARGS(ready->service), (unsigned long long)ready->store_epoch,
-                       (unsigned long long)service->store_epoch);
+                       TEXT_ARGS(ready->service), (unsigned long long)ready->pin.epoch,
+                       (unsigned long long)pin.epoch);
         return STATUS_CONFLICT;
     }
     return STATUS_OK;
@@ -139,8 +141,6 @@ add_instance(struct core *core, struct peer *peer, struct service *service,
     list_init(&instance->requests);
     list_append(&service->instances, &instance->link);
     service->instance_count++;
-    if (ready->has_store)
-        service->store_epoch = ready->store_epoch;
     peer->instance = instance;
     if (core->options.logger)
         log_info(core->options.logger, "service %.*s is ready", TEXT_ARGS(service->name));
@@ -168,10 +168,10 @@ directory_join(struct core *core, struct peer *peer, const struct ready *ready, 
                        TEXT_ARGS(ready->service));
         return STATUS_CONFLICT;
     }
-    bool pin = false;
-    enum status status = check_store(core, ready, service, &pin, error);
-    if (status == STATUS_OK && pin)
-        status = core->sink.pin_set(core->sink.context, ready->service, &ready->store, error);
+    bool is_news = false;
+    enum status status = check_store(core, ready, &is_news, error);
+    if (status == STATUS_OK && is_news)
+        status = core->sink.pin_set(core->sink.context, ready->service, &ready->pin, error);
     if (status != STATUS_OK)
         return status;
 

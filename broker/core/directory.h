@@ -15,8 +15,7 @@ struct ready {
     struct text service;
     bool single;
     bool has_store;
-    struct uuid store;
-    uint64_t store_epoch;
+    struct pin pin;
     uint32_t requests_max; /* 0: the default */
 };
 enum status directory_join(struct core *core, struct peer *peer, const struct ready *ready,

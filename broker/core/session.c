@@ -61,13 +61,13 @@ read_ready(const struct message *message, struct ready *ready, struct error *err
     }
     struct value store;
     if (value_find(&payload, "store_uuid", &store) && store.type != VALUE_NIL) {
-        if (store.type != VALUE_BIN || store.as.bin.size != sizeof ready->store.bytes) {
+        if (store.type != VALUE_BIN || store.as.bin.size != sizeof ready->pin.store.bytes) {
             error_set(error, "ready: store_uuid is expected to be 16 bytes");
             return false;
         }
         ready->has_store = true;
-        memcpy(ready->store.bytes, store.as.bin.data, sizeof ready->store.bytes);
-        value_find_uint(&payload, "store_epoch", &ready->store_epoch);
+        memcpy(ready->pin.store.bytes, store.as.bin.data, sizeof ready->pin.store.bytes);
+        value_find_uint(&payload, "store_epoch", &ready->pin.epoch);
     }
     uint64_t requests_max = 0;
     value_find_uint(&payload, "requests_max", &requests_max);

@@ -60,9 +60,8 @@ struct service {
     size_t instance_count;
     size_t waiting_count;
     size_t waiting_bytes;
-    uint64_t store_epoch; /* highest seen */
     struct metric *depth;
-    bool known; /* was ready once: kept for its epoch and figures */
+    bool known; /* was ready once: kept for its figures */
     struct text name;
     char name_bytes[];
 };

@@ -47,8 +47,8 @@ read_filter(struct tap *tap, struct bytes bytes, struct error *error)
         if (!value_find(&payload, filter_names[i], &found) || found.type == VALUE_NIL)
             continue;
         if (found.type != VALUE_TEXT || found.as.text.size > PATTERN_MAX) {
-            error_set_field(error, filter_names[i], "%s: expected a pattern of at most %d bytes",
-                            filter_names[i], PATTERN_MAX);
+            error_set_field(error, filter_names[i], "expected a pattern of at most %d bytes",
+                            PATTERN_MAX);
             return STATUS_VALIDATION;
         }
         memcpy(tap->filter[i], found.as.text.data, found.as.text.size);

@@ -186,6 +186,27 @@ keytable_each(struct keytable *table, void (*each)(void *context, const struct k
     pthread_mutex_unlock(&table->lock);
 }
 
+enum status
+keytable_page(struct keytable *table, struct text after, size_t limit,
+              void (*each)(void *context, const struct key_entry *), void *context, bool *more,
+              struct error *error)
+{
+    pthread_mutex_lock(&table->lock);
+    struct list_node *node = table->keys.next;
+    if (after.size > 0) {
+        struct key_row *row = find_row(table, after);
+        node = row ? row->link.next : NULL;
+    }
+    for (size_t i = 0; node && node != &table->keys && i < limit; i++, node = node->next)
+        each(context, &CONTAINER_OF(node, struct key_row, link)->entry);
+    *more = node && node != &table->keys;
+    pthread_mutex_unlock(&table->lock);
+    if (node)
+        return STATUS_OK;
+    error_set_word(error, "key_unknown", "after: there is no such key in the table");
+    return STATUS_NOT_FOUND;
+}
+
 size_t
 keytable_count(struct keytable *table)
 {
@@ -207,23 +228,27 @@ find_pin(const struct keytable *table, struct text service)
 }
 
 bool
-keytable_pin_find(struct keytable *table, struct text service, struct uuid *store)
+keytable_pin_find(struct keytable *table, struct text service, struct pin *pin)
 {
     pthread_mutex_lock(&table->lock);
     const struct pin_row *row = find_pin(table, service);
     if (row)
-        *store = row->store;
+        *pin = row->pin;
     pthread_mutex_unlock(&table->lock);
     return row != NULL;
 }
 
 enum status
-keytable_set_pin(struct keytable *table, struct text service, const struct uuid *store,
+keytable_set_pin(struct keytable *table, struct text service, const struct pin *pin,
                  struct error *error)
 {
+    if (pin->epoch > INT64_MAX) { /* no JSON integer of the file's library */
+        error_set(error, "the epoch of a store is at most %lld", (long long)INT64_MAX);
+        return STATUS_VALIDATION;
+    }
     struct pin_row *row = find_pin(table, service);
     if (row) {
-        row->store = *store;
+        row->pin = *pin;
         return STATUS_OK;
     }
     if (service.size == 0 || service.size > MESSAGE_NAME_MAX) {
@@ -238,18 +263,31 @@ keytable_set_pin(struct keytable *table, struct text service, const struct uuid 
     if (!row)
         return STATUS_NOMEM;
     memcpy(row->service, service.data, service.size);
-    row->store = *store;
+    row->pin = *pin;
     list_append(&table->pins, &row->link);
     table->pin_count++;
     return STATUS_OK;
 }
 
 enum status
-keytable_pin_set(struct keytable *table, struct text service, const struct uuid *store,
+keytable_pin_set(struct keytable *table, struct text service, const struct pin *pin,
                  struct error *error)
 {
     pthread_mutex_lock(&table->lock);
-    enum status status = keytable_set_pin(table, service, store, error);
+    enum status status = keytable_set_pin(table, service, pin, error);
     pthread_mutex_unlock(&table->lock);
     return status;
+}
+
+void
+keytable_pin_forget(struct keytable *table, struct text service)
+{
+    pthread_mutex_lock(&table->lock);
+    struct pin_row *row = find_pin(table, service);
+    if (row) {
+        list_remove(&row->link);
+        table->pin_count--;
+        free(row);
+    }
+    pthread_mutex_unlock(&table->lock);
 }

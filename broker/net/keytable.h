@@ -4,7 +4,7 @@
  *
  *     {"version": 1,
  *      "keys": [{"identity", "curve_public_key", "revoked", "act_for_others", "added_at"}],
- *      "stores": {"memory": "<uuid>"}}
+ *      "stores": {"memory": {"uuid", "epoch"}}}
  *
  * Changes are made in memory; keytable_save() replaces the file as a whole. Any thread may call any
  * function but open and close. The cli uses it too, to seed the keys of a home whose broker is
@@ -15,10 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/core/pin.h"
 #include "kernel/bytes.h"
 #include "kernel/curve.h"
 #include "kernel/error.h"
-#include "kernel/id.h"
 #include "kernel/message.h"
 #include "kernel/status.h"
 
@@ -57,12 +57,19 @@ bool keytable_find(struct keytable *table, struct text public_key, struct key_en
 /* In the order they were added. each must not call the table. */
 void keytable_each(struct keytable *table, void (*each)(void *context, const struct key_entry *),
                    void *context);
+/* The same for at most limit keys from the one behind `after` on (empty: from the first); *more:
+ * others follow. NOT_FOUND, word "key_unknown": there is no key `after`. */
+enum status keytable_page(struct keytable *table, struct text after, size_t limit,
+                          void (*each)(void *context, const struct key_entry *), void *context,
+                          bool *more, struct error *error);
 size_t keytable_count(struct keytable *table);
 
-bool keytable_pin_find(struct keytable *table, struct text service, struct uuid *store);
-/* QUOTA_EXCEEDED, NOMEM. A pin that is there is replaced. */
-enum status keytable_pin_set(struct keytable *table, struct text service, const struct uuid *store,
+bool keytable_pin_find(struct keytable *table, struct text service, struct pin *pin);
+/* VALIDATION, QUOTA_EXCEEDED, NOMEM. A pin that is there is replaced. */
+enum status keytable_pin_set(struct keytable *table, struct text service, const struct pin *pin,
                              struct error *error);
+/* Takes a pin out as if it had never been set (one that could not be saved). */
+void keytable_pin_forget(struct keytable *table, struct text service);
 
 /* On disk when it returns OK: written beside, synced, renamed, folder synced; mode 0600.
  * STORE_FAILED names file and cause; the old file is then whole. */

@@ -17,7 +17,7 @@ struct key_row {
 
 struct pin_row {
     struct list_node link;
-    struct uuid store;
+    struct pin pin;
     char service[MESSAGE_NAME_MAX + 1];
 };
 
@@ -33,7 +33,7 @@ struct keytable {
 /* These are called with the lock held, or before anybody else has the table. */
 enum status keytable_add_entry(struct keytable *table, const struct key_entry *entry,
                                struct error *error);
-enum status keytable_set_pin(struct keytable *table, struct text service, const struct uuid *store,
+enum status keytable_set_pin(struct keytable *table, struct text service, const struct pin *pin,
                              struct error *error);
 
 /* keytable_file.c: fills an empty table. */

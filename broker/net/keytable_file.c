@@ -91,12 +91,26 @@ read_key(struct keytable *table, const json_t *object, struct error *error)
 static enum status
 read_store(struct keytable *table, const char *service, const json_t *value, struct error *error)
 {
-    struct uuid store;
-    if (!json_is_string(value) || !uuid_parse(text_of(json_string_value(value)), &store)) {
-        error_set(error, "expected a UUID");
+    static const char *const members[] = {"uuid", "epoch", NULL};
+    struct pin pin;
+    char uuid[UUID_TEXT_SIZE];
+    if (!json_is_object(value)) {
+        error_set(error, "expected an object with uuid and epoch");
         return STATUS_VALIDATION;
     }
-    return keytable_set_pin(table, text_of(service), &store, error);
+    if (!has_only(value, members, error) || !read_text(value, "uuid", uuid, sizeof uuid, error))
+        return STATUS_VALIDATION;
+    if (!uuid_parse(text_of(uuid), &pin.store)) {
+        error_set_field(error, "uuid", "uuid: expected a UUID");
+        return STATUS_VALIDATION;
+    }
+    const json_t *epoch = json_object_get(value, "epoch");
+    if (!json_is_integer(epoch) || json_integer_value(epoch) < 0) {
+        error_set_field(error, "epoch", "epoch: expected a whole number from 0 on");
+        return STATUS_VALIDATION;
+    }
+    pin.epoch = (uint64_t)json_integer_value(epoch);
+    return keytable_set_pin(table, text_of(service), &pin, error);
 }
 
 static enum status
@@ -188,8 +202,9 @@ pack_document(const struct keytable *table)
          node = node->next) {
         const struct pin_row *row = CONTAINER_OF(node, struct pin_row, link);
         char store[UUID_TEXT_SIZE];
-        uuid_format(&row->store, store);
-        failed = json_object_set_new(stores, row->service, json_string(store)) != 0;
+        uuid_format(&row->pin.store, store);
+        json_t *pin = json_pack("{s:s, s:I}", "uuid", store, "epoch", (json_int_t)row->pin.epoch);
+        failed = !pin || json_object_set_new(stores, row->service, pin) != 0;
     }
     if (failed) {
         json_decref(keys);

@@ -115,33 +115,43 @@ list_key(void *context, const struct key_entry *entry)
 }
 
 static enum status
-sink_key_list(void *context, struct buffer *out, struct error *error)
+sink_key_list(void *context, struct text after, uint32_t limit, struct buffer *out, bool *more,
+              struct error *error)
 {
-    (void)error;
     struct router *router = context;
     struct key_listing listing = {.count = 0};
     buffer_init(&listing.entries);
-    keytable_each(router->keys, list_key, &listing);
+    enum status status = keytable_page(router->keys, after, limit, list_key, &listing, more, error);
     pack_array(out, listing.count);
     buffer_append(out, listing.entries.data, listing.entries.size);
-    enum status status = listing.entries.failed || out->failed ? STATUS_NOMEM : STATUS_OK;
+    if (status == STATUS_OK && (listing.entries.failed || out->failed))
+        status = STATUS_NOMEM;
     buffer_clear(&listing.entries);
     return status;
 }
 
 static bool
-sink_pin_find(void *context, struct text service, struct uuid *store)
+sink_pin_find(void *context, struct text service, struct pin *pin)
 {
     struct router *router = context;
-    return keytable_pin_find(router->keys, service, store);
+    return keytable_pin_find(router->keys, service, pin);
 }
 
 static enum status
-sink_pin_set(void *context, struct text service, const struct uuid *store, struct error *error)
+sink_pin_set(void *context, struct text service, const struct pin *pin, struct error *error)
 {
     struct router *router = context;
-    enum status status = keytable_pin_set(router->keys, service, store, error);
-    return status == STATUS_OK ? keytable_save(router->keys, error) : status;
+    struct pin before;
+    bool replaces = keytable_pin_find(router->keys, service, &before);
+    enum status status = keytable_pin_set(router->keys, service, pin, error);
+    if (status != STATUS_OK)
+        return status;
+    status = keytable_save(router->keys, error);
+    if (status != STATUS_OK && replaces)
+        keytable_pin_set(router->keys, service, &before, NULL);
+    else if (status != STATUS_OK)
+        keytable_pin_forget(router->keys, service);
+    return status;
 }
 
 /* ---- the monitor's events */

@@ -424,8 +424,14 @@ class Hostile(unittest.TestCase):
             for _ in range(FLOOD):
                 flood.send(REQUEST, {"query": "x" * 500, "agent_id": "agent:mallory"},
                            target="service:memory", type="memory_query", ttl_ms=20000)
-            self.assert_serves()
-        self.assert_serves()
+            with self.swarm.peer("agent:victim") as victim:
+                end = time.monotonic() + 10
+                statuses = set()
+                while 0 not in statuses and time.monotonic() < end:  # busy meanwhile, and says so
+                    answer = victim.call("service:memory", "memory_query",
+                                         {"query": "anything", "agent_id": "agent:victim"})
+                    statuses.add(answer["status"] or 0)
+                self.assertEqual(statuses - {BUSY}, {0})
 
     def test_requests_that_wait_for_nobody_are_bounded(self):
         sent = [self.peer.send(REQUEST, {"pad": "x" * 1000}, target="service:nothing", type="x",

@@ -46,7 +46,7 @@ struct service_fixture {
     struct sent_http https[SENT_MAX];
     size_t reply_count, call_count, http_count, chunk_count;
     size_t aborted_https, cancelled_calls;
-    struct buffer streamed; /* the text of all chunks */
+    struct buffer streamed; /* "chunk" of all chunks */
     struct buffer log;      /* every line */
 
     const struct store_batch *commit; /* asked for, not done */

@@ -45,7 +45,7 @@ a_text_gives_the_same_vector_in_every_run(void **state)
     struct embedding embedding =
         embed("My cat is called Pishi, and my cat sleeps. Größe, Ωμέγα, Привет!");
 
-    assert_int_equal(fingerprint(&embedding), UINT64_C(0x33b4841c8e8144b3));
+    assert_int_equal(fingerprint(&embedding), UINT64_C(0xa7b023cba3a7a8c3));
 }
 
 static void

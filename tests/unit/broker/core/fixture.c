@@ -52,20 +52,29 @@ sink_key_revoke(void *context, struct text identity, uint64_t *count, struct err
 }
 
 static enum status
-sink_key_list(void *context, struct buffer *out, struct error *error)
+sink_key_list(void *context, struct text after, uint32_t limit, struct buffer *out, bool *more,
+              struct error *error)
 {
-    (void)context, (void)error;
-    pack_array(out, 0);
+    struct fixture *f = context;
+    snprintf(f->listed_after, sizeof f->listed_after, "%.*s", TEXT_ARGS(after));
+    f->listed_limit = limit;
+    if (text_equal_string(after, "unknown")) {
+        error_set_word(error, "key_unknown", "unknown");
+        return STATUS_NOT_FOUND;
+    }
+    pack_array(out, 1);
+    pack_string(out, "a key");
+    *more = after.size == 0;
     return STATUS_OK;
 }
 
 static bool
-sink_pin_find(void *context, struct text service, struct uuid *store)
+sink_pin_find(void *context, struct text service, struct pin *pin)
 {
     struct fixture *f = context;
     for (size_t i = 0; i < f->pin_count; i++) {
         if (text_equal_string(service, f->pins[i].service)) {
-            *store = f->pins[i].store;
+            *pin = f->pins[i].pin;
             return true;
         }
     }
@@ -73,12 +82,22 @@ sink_pin_find(void *context, struct text service, struct uuid *store)
 }
 
 static enum status
-sink_pin_set(void *context, struct text service, const struct uuid *store, struct error *error)
+sink_pin_set(void *context, struct text service, const struct pin *pin, struct error *error)
 {
-    (void)error;
     struct fixture *f = context;
-    snprintf(f->pins[f->pin_count].service, sizeof f->pins[0].service, "%.*s", TEXT_ARGS(service));
-    f->pins[f->pin_count++].store = *store;
+    if (f->pins_fail) {
+        error_set(error, "no space left");
+        return STATUS_STORE_FAILED;
+    }
+    size_t i = 0;
+    while (i < f->pin_count && !text_equal_string(service, f->pins[i].service))
+        i++;
+    if (i == f->pin_count)
+        f->pin_count++;
+    assert_true(i < PINS);
+    snprintf(f->pins[i].service, sizeof f->pins[i].service, "%.*s", TEXT_ARGS(service));
+    f->pins[i].pin = *pin;
+    f->pins_set++;
     return STATUS_OK;
 }
 

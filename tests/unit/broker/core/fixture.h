@@ -38,9 +38,13 @@ struct fixture {
     struct message received; /* of the last take(); views into an outbox */
     struct {
         char service[64];
-        struct uuid store;
+        struct pin pin;
     } pins[PINS];
     size_t pin_count;
+    size_t pins_set;
+    bool pins_fail;
+    char listed_after[64];
+    uint32_t listed_limit;
     size_t keys_added;
     size_t keys_revoked;
 };

@@ -134,6 +134,73 @@ the_identity_service_adds_keys_but_none_of_services(void **state)
 }
 
 static void
+list_keys(struct fixture *f, peer_number peer, const char *after, uint64_t limit)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, 2);
+    pack_pair_string(&payload, "after", after);
+    pack_pair_uint(&payload, "limit", limit);
+    say(f, peer,
+        (struct message){
+            .kind = KIND_CONTROL, .type = text_of("key_list"), .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+}
+
+/* The next reply's list of one key; whether more follow. */
+static bool
+take_keys(struct fixture *f, peer_number peer)
+{
+    struct value payload, keys;
+    bool more = false;
+    const struct message *reply = take_kind(f, peer, KIND_REPLY);
+    assert_int_equal(reply->status, STATUS_OK);
+    assert_true(value_parse(reply->payload, &payload));
+    assert_true(value_find(&payload, "keys", &keys));
+    assert_int_equal(keys.type, VALUE_ARRAY);
+    assert_int_equal(keys.as.count, 1);
+    assert_true(value_find_bool(&payload, "more", &more));
+    return more;
+}
+
+static void
+keys_are_listed_page_by_page(void **state)
+{
+    struct fixture *f = *state;
+    join_service(f, 1, "identity", true, 0);
+    say(f, 1, (struct message){.kind = KIND_CONTROL, .type = text_of("key_list")});
+    assert_true(take_keys(f, 1));
+    assert_string_equal(f->listed_after, "");
+    assert_int_equal(f->listed_limit, 500);
+
+    list_keys(f, 1, "some key", 20);
+    assert_false(take_keys(f, 1));
+    assert_string_equal(f->listed_after, "some key");
+    assert_int_equal(f->listed_limit, 20);
+
+    list_keys(f, 1, "unknown", 20);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_NOT_FOUND, "key_unknown");
+}
+
+static void
+pages_of_keys_have_a_greatest_size(void **state)
+{
+    struct fixture *f = *state;
+    join_service(f, 1, "identity", true, 0);
+    const uint64_t wrong[] = {0, 501, UINT64_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        list_keys(f, 1, "", wrong[i]);
+        assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_INVALID);
+    }
+    say(f, 1,
+        (struct message){.kind = KIND_CONTROL,
+                         .type = text_of("key_list"),
+                         .payload = {(const uint8_t *)"\x81\xa5after\x07", 8}});
+    assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_INVALID);
+    assert_int_equal(f->listed_limit, 0);
+}
+
+static void
 revoking_a_key_cuts_the_live_sessions_of_its_identity(void **state)
 {
     struct fixture *f = *state;
@@ -406,6 +473,8 @@ main(void)
         TEST(an_operation_that_the_bus_does_not_have_is_refused),
         TEST(only_the_identity_service_changes_keys),
         TEST(the_identity_service_adds_keys_but_none_of_services),
+        TEST(keys_are_listed_page_by_page),
+        TEST(pages_of_keys_have_a_greatest_size),
         TEST(revoking_a_key_cuts_the_live_sessions_of_its_identity),
         TEST(an_unknown_control_record_is_refused),
         TEST(a_tap_shows_what_passes_and_reduces_tokens_to_their_ids),

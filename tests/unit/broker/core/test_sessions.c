@@ -343,6 +343,46 @@ a_service_is_pinned_to_the_store_it_first_came_with(void **state)
 }
 
 static void
+a_stale_copy_of_a_store_is_refused_after_a_restart_too(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid store = {{1, 2, 3}};
+    join_greeted(f, 1, "service:memory");
+    say_ready(f, 1, "memory", true, 0, &store, 7);
+    take_kind(f, 1, KIND_CONTROL);
+    fixture_restart(f);
+
+    join_greeted(f, 2, "service:memory");
+    say_ready(f, 2, "memory", true, 0, &store, 6);
+    assert_refused(take_kind(f, 2, KIND_ERROR), STATUS_CONFLICT, "store_epoch_stale");
+    say_ready(f, 2, "memory", true, 0, &store, 7);
+    take_kind(f, 2, KIND_CONTROL);
+    assert_int_equal(f->pins_set, 1); /* the same again is no news to write */
+    core_disconnected(f->core, 2, f->now);
+
+    join_greeted(f, 3, "service:memory");
+    say_ready(f, 3, "memory", true, 0, &store, 9);
+    take_kind(f, 3, KIND_CONTROL);
+    assert_int_equal(f->pins_set, 2);
+    assert_int_equal(f->pins[0].pin.epoch, 9);
+}
+
+static void
+a_service_whose_store_cannot_be_remembered_is_not_ready(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid store = {{1, 2, 3}};
+    f->pins_fail = true;
+    join_greeted(f, 1, "service:memory");
+    say_ready(f, 1, "memory", true, 0, &store, 7);
+    assert_int_equal(take_kind(f, 1, KIND_ERROR)->status, STATUS_STORE_FAILED);
+    f->pins_fail = false;
+    say_ready(f, 1, "memory", true, 0, &store, 7);
+    take_kind(f, 1, KIND_CONTROL);
+    assert_int_equal(f->pins_set, 1);
+}
+
+static void
 a_peer_that_the_sink_finds_gone_is_taken_out(void **state)
 {
     struct fixture *f = *state;
@@ -381,6 +421,8 @@ main(void)
         TEST(only_the_identity_of_a_service_can_be_ready_as_it),
         TEST(a_second_instance_of_a_single_service_is_refused_until_the_first_is_gone),
         TEST(a_service_is_pinned_to_the_store_it_first_came_with),
+        TEST(a_stale_copy_of_a_store_is_refused_after_a_restart_too),
+        TEST(a_service_whose_store_cannot_be_remembered_is_not_ready),
         TEST(a_peer_that_the_sink_finds_gone_is_taken_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ what_is_saved_is_there_after_the_next_start(void **state)
 {
     struct table_fixture *f = *state;
     struct curve_keys one, two;
-    struct uuid store = {{1, 2, 3}}, found;
+    struct pin pin = {{{1, 2, 3}}, 7}, found;
     struct key_entry entry;
     curve_keys_make(&one);
     curve_keys_make(&two);
@@ -73,7 +73,7 @@ what_is_saved_is_there_after_the_next_start(void **state)
                      STATUS_OK);
     assert_int_equal(keytable_revoke(f->table, text_of("agent:kasra")), 1);
     assert_int_equal(keytable_revoke(f->table, text_of("agent:kasra")), 0);
-    assert_int_equal(keytable_pin_set(f->table, text_of("memory"), &store, &f->error), STATUS_OK);
+    assert_int_equal(keytable_pin_set(f->table, text_of("memory"), &pin, &f->error), STATUS_OK);
     assert_int_equal(keytable_save(f->table, &f->error), STATUS_OK);
 
     reopen(f);
@@ -87,7 +87,8 @@ what_is_saved_is_there_after_the_next_start(void **state)
     assert_false(entry.revoked);
     assert_true(entry.act_for_others);
     assert_true(keytable_pin_find(f->table, text_of("memory"), &found));
-    assert_true(uuid_equal(&found, &store));
+    assert_true(uuid_equal(&found.store, &pin.store));
+    assert_int_equal(found.epoch, 7);
     assert_false(keytable_pin_find(f->table, text_of("engine"), &found));
 
     struct stat info;
@@ -141,6 +142,66 @@ a_forgotten_key_is_as_if_never_added(void **state)
 }
 
 static void
+a_forgotten_pin_is_as_if_never_set(void **state)
+{
+    struct table_fixture *f = *state;
+    struct pin pin = {{{1, 2, 3}}, 7}, too_high = {{{1, 2, 3}}, UINT64_MAX};
+    assert_int_equal(keytable_pin_set(f->table, text_of("memory"), &pin, &f->error), STATUS_OK);
+    assert_int_equal(keytable_pin_set(f->table, text_of("memory"), &too_high, &f->error),
+                     STATUS_VALIDATION);
+    keytable_pin_forget(f->table, text_of("memory"));
+    keytable_pin_forget(f->table, text_of("memory"));
+    assert_false(keytable_pin_find(f->table, text_of("memory"), &pin));
+}
+
+struct page {
+    char keys[4][CURVE_KEY_TEXT_SIZE];
+    size_t count;
+};
+
+static void
+take_key(void *context, const struct key_entry *entry)
+{
+    struct page *page = context;
+    assert_true(page->count < 4);
+    memcpy(page->keys[page->count++], entry->curve_public_key, CURVE_KEY_TEXT_SIZE);
+}
+
+static void
+pages_show_every_key_once_in_order(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys keys[5];
+    struct page pages[3] = {0};
+    bool more = true;
+    for (size_t i = 0; i < 5; i++) {
+        curve_keys_make(&keys[i]);
+        assert_int_equal(add(f, "agent:kasra", keys[i].public_key), STATUS_OK);
+    }
+    const char *after = "";
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(more);
+        assert_int_equal(
+            keytable_page(f->table, text_of(after), 2, take_key, &pages[i], &more, &f->error),
+            STATUS_OK);
+        assert_int_equal(pages[i].count, i < 2 ? 2 : 1);
+        for (size_t k = 0; k < pages[i].count; k++)
+            assert_string_equal(pages[i].keys[k], keys[2 * i + k].public_key);
+        after = pages[i].keys[pages[i].count - 1];
+    }
+    assert_false(more);
+
+    struct page rest = {0};
+    assert_int_equal(keytable_page(f->table, text_of(after), 2, take_key, &rest, &more, &f->error),
+                     STATUS_OK);
+    assert_int_equal(rest.count, 0);
+    assert_int_equal(
+        keytable_page(f->table, text_of("nobody's"), 2, take_key, &rest, &more, &f->error),
+        STATUS_NOT_FOUND);
+    assert_string_equal(f->error.word, "key_unknown");
+}
+
+static void
 a_save_that_fails_names_the_file_and_leaves_nothing_behind(void **state)
 {
     struct table_fixture *f = *state;
@@ -181,6 +242,15 @@ damaged_files_are_refused_and_say_what_is_wrong(void **state)
          "false, \"added_at\": \"yesterday\"}], \"stores\": {}}",
          "added_at"},
         {"{\"version\": 1, \"keys\": [], \"stores\": {\"memory\": \"x\"}}", "stores.memory"},
+        {"{\"version\": 1, \"keys\": [], \"stores\": {\"memory\": {\"uuid\": \"x\", \"epoch\": "
+         "1}}}",
+         "uuid"},
+        {"{\"version\": 1, \"keys\": [], \"stores\": {\"memory\": "
+         "{\"uuid\": \"019b0000-0000-7000-8000-000000000000\"}}}",
+         "epoch"},
+        {"{\"version\": 1, \"keys\": [], \"stores\": {\"memory\": "
+         "{\"uuid\": \"019b0000-0000-7000-8000-000000000000\", \"epoch\": -1}}}",
+         "epoch"},
     };
     keytable_close(&f->table);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -216,6 +286,8 @@ main(void)
         TEST(a_key_belongs_to_one_identity_and_once_revoked_stays_so),
         TEST(ill_formed_keys_and_identities_are_refused),
         TEST(a_forgotten_key_is_as_if_never_added),
+        TEST(a_forgotten_pin_is_as_if_never_set),
+        TEST(pages_show_every_key_once_in_order),
         TEST(a_save_that_fails_names_the_file_and_leaves_nothing_behind),
         TEST(damaged_files_are_refused_and_say_what_is_wrong),
         TEST(a_file_that_others_may_read_or_write_is_refused),
