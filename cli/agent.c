@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/agent.c - `sos agent new NAME`: makes an agent's keys, registers it, writes its connection file. */
+/* cli/agent.c - `sos agent new NAME`: makes an agent's keys, registers it, writes its connection
+ * file. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,16 +12,12 @@
 #include "kernel/identity.h"
 #include "kernel/pack.h"
 
-enum {
-    CALL_MS = 10000,
-    GRANT_US = 60 * 1000 * 1000
-};
+enum { CALL_MS = 10000, GRANT_US = 60 * 1000 * 1000 };
 
-/* The running swarm: service:identity records the agent and tells the broker. The right to do so is a
- * short-lived capability that the home's owner signs with the River key. */
+/* The running swarm: service:identity records the agent and tells the broker. The right to do so is
+ * a short-lived capability that the home's owner signs with the River key. */
 static enum status
-register_online(struct cli *cli, const char *agent_id, const char *public_key,
-                struct error *error)
+register_online(struct cli *cli, const char *agent_id, const char *public_key, struct error *error)
 {
     struct peer *peer = NULL;
     struct river_key river;
@@ -62,10 +59,10 @@ register_online(struct cli *cli, const char *agent_id, const char *public_key,
     return status;
 }
 
-/* No swarm runs: the key goes straight into the broker's table; service:identity takes it over when it starts. */
+/* No swarm runs: the key goes straight into the broker's table; service:identity takes it over when
+ * it starts. */
 static enum status
-register_offline(struct cli *cli, const char *agent_id, const char *public_key,
-                 struct error *error)
+register_offline(struct cli *cli, const char *agent_id, const char *public_key, struct error *error)
 {
     struct home_lock lock;
     struct keytable *table = NULL;
@@ -131,15 +128,14 @@ new_agent(struct cli *cli, const char *name)
     if (paths_join(path, cli->home, relative, &error) != STATUS_OK)
         return command_fail("agent", EXIT_FAILED, "%s", error.message);
     if (access(path, F_OK) == 0)
-        return command_fail("agent", EXIT_FAILED, "%s is there already: %s has keys",
-                            path, connection.identity);
+        return command_fail("agent", EXIT_FAILED, "%s is there already: %s has keys", path,
+                            connection.identity);
 
     curve_keys_make(&connection.keys);
-    enum status status = home_is_running(cli->home, &pid)
-                             ? register_online(cli, connection.identity,
-                                               connection.keys.public_key, &error)
-                             : register_offline(cli, connection.identity,
-                                                connection.keys.public_key, &error);
+    enum status status =
+        home_is_running(cli->home, &pid)
+            ? register_online(cli, connection.identity, connection.keys.public_key, &error)
+            : register_offline(cli, connection.identity, connection.keys.public_key, &error);
     if (status == STATUS_OK) {
         fill_swarm(&connection, cli);
         status = connection_save(&connection, path, &error);

@@ -19,9 +19,7 @@
 #include "kernel/pack.h"
 #include "platform/file.h"
 
-enum {
-    CHECKPOINT_MS = 120000
-};
+enum { CHECKPOINT_MS = 120000 };
 
 static enum status
 checkpoint_online(struct peer *peer, const char *service, const char *folder, struct error *error)
@@ -152,9 +150,9 @@ write_manifest(struct cli *cli, const char *to, size_t *count, struct error *err
                              SOS_VERSION, "created_at", created, "files", files);
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     if (status == STATUS_OK)
-        status = text ? file_save(path, (struct bytes){(const uint8_t *)text, strlen(text)}, 0600,
-                                  error)
-                      : STATUS_NOMEM;
+        status =
+            text ? file_save(path, (struct bytes){(const uint8_t *)text, strlen(text)}, 0600, error)
+                 : STATUS_NOMEM;
     free(text);
     json_decref(root);
     return status;

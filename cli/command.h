@@ -18,9 +18,9 @@
 /* Exit codes, the same for every command. */
 enum exit_code {
     EXIT_OK = 0,
-    EXIT_FAILED = 1,      /* it was tried and went wrong; the reason is on stderr */
-    EXIT_USAGE = 2,       /* the command line is wrong */
-    EXIT_UNREACHABLE = 3  /* no swarm answers */
+    EXIT_FAILED = 1,     /* it was tried and went wrong; the reason is on stderr */
+    EXIT_USAGE = 2,      /* the command line is wrong */
+    EXIT_UNREACHABLE = 3 /* no swarm answers */
 };
 
 enum {
@@ -43,7 +43,8 @@ struct command {
     const char *arguments; /* "SERVICE.OPERATION [key=value…]" */
     const char *help;      /* options and examples, printed by --help */
     int (*run)(struct cli *cli, int argc, char **argv); /* argv[0] is the command's name */
-    /* Help that is narrower than the command's, for what argv names; false: print help. May be NULL. */
+    /* Help that is narrower than the command's, for what argv names; false: print help. May be
+     * NULL. */
     bool (*explain)(int argc, char **argv);
 };
 
@@ -54,8 +55,8 @@ extern const struct command commands[];
 int command_fail(const char *name, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Option of the form --name VALUE or --name=VALUE at argv[*index]: moves *index past it. True when it was this one;
- * *value is NULL when the value is missing. */
+/* Option of the form --name VALUE or --name=VALUE at argv[*index]: moves *index past it. True when
+ * it was this one; *value is NULL when the value is missing. */
 bool command_option(int argc, char **argv, int *index, const char *name, const char **value);
 
 #endif

@@ -58,8 +58,8 @@ health_await(struct cli *cli, uint32_t timeout_ms, struct error *error)
                 break;
             }
             buffer_reset(&answer);
-            status = health_ask(peer, service, (uint32_t)((end_us - now_us) / 1000 + 1), &answer,
-                                error);
+            status =
+                health_ask(peer, service, (uint32_t)((end_us - now_us) / 1000 + 1), &answer, error);
         } while (status == STATUS_UNAVAILABLE);
         if (status == STATUS_OK)
             status = expect_ok(buffer_bytes(&answer), service, error);

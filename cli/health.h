@@ -6,8 +6,9 @@
 #include "cli/command.h"
 #include "kernel/bytes.h"
 
-/* Returns OK once the broker, every hosted service and the gateway's doors say "ok". Nothing is polled: the
- * broker holds a request for a service that is not there yet. TIMEOUT names who is missing. */
+/* Returns OK once the broker, every hosted service and the gateway's doors say "ok". Nothing is
+ * polled: the broker holds a request for a service that is not there yet. TIMEOUT names who is
+ * missing. */
 enum status health_await(struct cli *cli, uint32_t timeout_ms, struct error *error);
 
 /* One health map (msgpack) of service "bus" or a service; appended to out. */

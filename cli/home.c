@@ -15,9 +15,7 @@
 #include "broker/net/keytable.h"
 #include "platform/file.h"
 
-enum {
-    SMALL_FILE_MAX = 64 * 1024
-};
+enum { SMALL_FILE_MAX = 64 * 1024 };
 
 const struct home_identity home_identities[] = {
     {"service:gateway", "secrets/gateway.key", true},
@@ -85,8 +83,8 @@ make_river_key(const char *path, struct error *error)
 
 /* Loads the key file of an identity, or makes it. */
 static enum status
-key_of(const char *home, const char *key_file, const char *identity,
-       struct connection *connection, struct error *error)
+key_of(const char *home, const char *key_file, const char *identity, struct connection *connection,
+       struct error *error)
 {
     char path[PATH_SIZE];
     enum status status = paths_join(path, home, key_file, error);
@@ -114,9 +112,9 @@ seed_key_table(const char *home, uint64_t now_us, struct error *error)
         struct connection connection;
         status = key_of(home, row->key_file, row->identity, &connection, error);
         if (status == STATUS_OK)
-            status = keytable_add(table, text_of(row->identity),
-                                  text_of(connection.keys.public_key), row->act_for_others, now_us,
-                                  error);
+            status =
+                keytable_add(table, text_of(row->identity), text_of(connection.keys.public_key),
+                             row->act_for_others, now_us, error);
         connection_clear(&connection);
     }
     if (status == STATUS_OK)
@@ -165,8 +163,8 @@ home_river_key(const char *home, struct river_key *key, struct error *error)
         status = file_load(path, SMALL_FILE_MAX, true, &content, error);
     if (status == STATUS_OK) {
         json_error_t cause;
-        json_t *root = json_loadb((const char *)content.data, content.size,
-                                  JSON_REJECT_DUPLICATES, &cause);
+        json_t *root =
+            json_loadb((const char *)content.data, content.size, JSON_REJECT_DUPLICATES, &cause);
         const char *public_hex = json_string_value(json_object_get(root, "public_key_hex"));
         const char *secret_hex = json_string_value(json_object_get(root, "secret_key_hex"));
         if (!parse_hex(public_hex, key->public_key.bytes, sizeof key->public_key.bytes) ||

@@ -51,7 +51,8 @@ enum status home_save_swarm(const char *home, const char *endpoint, const char *
                             struct error *error);
 
 /* The locks of a running swarm: `supervisor` is held by the supervisor alone, `processes` by it and
- * every child that inherits its descriptor, so that a new swarm can await the end of an orphaned one. */
+ * every child that inherits its descriptor, so that a new swarm can await the end of an orphaned
+ * one. */
 struct home_lock {
     int supervisor_fd;
     int processes_fd;

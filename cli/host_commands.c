@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/host_commands.c - `sos broker`, `sos gateway`, `sos actor NAME…`: one process that hosts a part of a
- * swarm in the foreground. What `sos up`, systemd units and containers run. */
+/* cli/host_commands.c - `sos broker`, `sos gateway`, `sos actor NAME…`: one process that hosts a
+ * part of a swarm in the foreground. What `sos up`, systemd units and containers run. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +11,7 @@
 #include "cli/lifecycle.h"
 #include "cli/wait.h"
 
-enum {
-    SERVICES_MAX = 16
-};
+enum { SERVICES_MAX = 16 };
 
 struct host_arguments {
     bool keep_ports;
@@ -34,7 +32,8 @@ parse(const char *command, int argc, char **argv, bool names, struct host_argume
             char *end = NULL;
             long fd = value ? strtol(value, &end, 10) : -1;
             if (!value || *end || fd < 3 || fd > 1023)
-                return command_fail(command, EXIT_USAGE, "--ready-fd: expected a descriptor number");
+                return command_fail(command, EXIT_USAGE,
+                                    "--ready-fd: expected a descriptor number");
             arguments->ready_fd = (int)fd;
         } else if (names && argv[i][0] != '-') {
             const struct service *service = hosted_service(argv[i]);

@@ -14,10 +14,7 @@
 #include "cli/home.h"
 #include "platform/file.h"
 
-enum {
-    GATEWAY_FILE_MAX = 16 * 1024,
-    CAPABILITY_KEYS_MAX = 3
-};
+enum { GATEWAY_FILE_MAX = 16 * 1024, CAPABILITY_KEYS_MAX = 3 };
 
 #define GATEWAY_FILE "run/gateway.json"
 
@@ -118,8 +115,8 @@ capability_keys(const struct host_environment *environment,
         size_t made = 0;
         if (!*hex)
             continue;
-        if (strlen(hex) != 64 || sodium_hex2bin(keys[*count].bytes, 32, hex, 64, NULL, &made,
-                                                NULL) != 0 || made != 32) {
+        if (strlen(hex) != 64 ||
+            sodium_hex2bin(keys[*count].bytes, 32, hex, 64, NULL, &made, NULL) != 0 || made != 32) {
             error_set(error, "%s (from %s): expected 64 hex digits", option_key(options[i]),
                       config_origin(environment->config, options[i]));
             return STATUS_VALIDATION;
@@ -202,9 +199,9 @@ save_ports(const struct gateway *gateway, const struct host_environment *environ
     json_t *named = json_object();
     for (size_t i = 0; i < count; i++)
         json_object_set_new(named, ports[i].name, json_integer(ports[i].port));
-    json_t *root = json_pack("{s:I, s:s, s:o}", "pid", (json_int_t)getpid(), "bind",
-                             config_string(environment->config, OPTION_GATEWAY_BIND), "ports",
-                             named);
+    json_t *root =
+        json_pack("{s:I, s:s, s:o}", "pid", (json_int_t)getpid(), "bind",
+                  config_string(environment->config, OPTION_GATEWAY_BIND), "ports", named);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     if (text)
         status = file_save(path, (struct bytes){(const uint8_t *)text, strlen(text)}, 0600, error);

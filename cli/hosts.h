@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/hosts.h - starts the parts of a swarm inside this process from a home's files: the broker, the
- * gateway, services. Used by the processes that `sos up` runs and by `sos up --single`. */
+/* cli/hosts.h - starts the parts of a swarm inside this process from a home's files: the broker,
+ * the gateway, services. Used by the processes that `sos up` runs and by `sos up --single`. */
 #ifndef SOS_CLI_HOSTS_H
 #define SOS_CLI_HOSTS_H
 
@@ -20,11 +20,12 @@ struct host_environment {
     const char *home;
     const struct config *config;
     const struct clock *clock;
-    const struct logger *logger; /* its service field names the part; lives as long as what is started */
+    const struct logger
+        *logger; /* its service field names the part; lives as long as what is started */
 };
 
-/* With ports=auto every port setting becomes 0. With `keep`, ports become those that the home's broker and
- * gateway had last, so that after a restart they are found where they were. */
+/* With ports=auto every port setting becomes 0. With `keep`, ports become those that the home's
+ * broker and gateway had last, so that after a restart they are found where they were. */
 enum status host_choose_ports(struct config *config, const char *home, bool keep,
                               struct error *error);
 

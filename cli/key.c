@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/key.c - `sos key`: makes CURVE key files and lists those of the home. Never prints a secret. */
+/* cli/key.c - `sos key`: makes CURVE key files and lists those of the home. Never prints a secret.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -63,8 +64,7 @@ new_key(const char *id, const char *path)
     if (status == STATUS_OK)
         printf("%s\n", connection.keys.public_key);
     connection_clear(&connection);
-    return status == STATUS_OK ? EXIT_OK
-                               : command_fail("key", EXIT_FAILED, "%s", error.message);
+    return status == STATUS_OK ? EXIT_OK : command_fail("key", EXIT_FAILED, "%s", error.message);
 }
 
 int

@@ -17,8 +17,8 @@ struct log_file;
 enum status log_file_open(struct log_file **file_p, const char *home, struct error *error);
 void log_file_close(struct log_file **file_p);
 
-/* Appends whole lines; rotates before the file would pass LOG_FILE_SIZE_MAX. A full disk loses lines, not the
- * swarm. */
+/* Appends whole lines; rotates before the file would pass LOG_FILE_SIZE_MAX. A full disk loses
+ * lines, not the swarm. */
 void log_file_write(struct log_file *file, struct text lines);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/log_sink.h - where this process's log lines go: stdout, errors to stderr (SPEC.md section 10); on
- * a terminal in a form for people. */
+/* cli/log_sink.h - where this process's log lines go: stdout, errors to stderr (SPEC.md section
+ * 10); on a terminal in a form for people. */
 #ifndef SOS_CLI_LOG_SINK_H
 #define SOS_CLI_LOG_SINK_H
 
@@ -9,8 +9,8 @@
 /* A sink for struct logger; any thread (each line is one write). */
 void log_sink_write(void *context, enum log_level level, struct text line);
 
-/* One JSON log line as "15:04:05.123 warn  memory  message key=value". Appends to out; a line that is not of
- * that form is appended as it is. */
+/* One JSON log line as "15:04:05.123 warn  memory  message key=value". Appends to out; a line that
+ * is not of that form is appended as it is. */
 void log_sink_readable(struct text line, struct buffer *out);
 
 #endif

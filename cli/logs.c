@@ -12,11 +12,7 @@
 
 #include "cli/lifecycle.h"
 
-enum {
-    LINES_DEFAULT = 50,
-    LINES_MAX = 1000000,
-    READ_SIZE = 64 * 1024
-};
+enum { LINES_DEFAULT = 50, LINES_MAX = 1000000, READ_SIZE = 64 * 1024 };
 
 /* Where the last `lines` lines begin. */
 static off_t
@@ -39,7 +35,8 @@ tail_offset(int fd, off_t size, unsigned long lines)
     return 0;
 }
 
-/* Prints what was added; when `service` is set, only the lines of it. Lines may end in a later call. */
+/* Prints what was added; when `service` is set, only the lines of it. Lines may end in a later
+ * call. */
 struct printer {
     const char *service;
     char mark[96];
@@ -68,7 +65,8 @@ static int
 follow(struct printer *printer, FILE *file, const char *path)
 {
     int watch = inotify_init1(IN_CLOEXEC);
-    if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF) < 0) {
+    if (watch < 0 ||
+        inotify_add_watch(watch, path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF) < 0) {
         int cause = errno;
         if (watch >= 0)
             close(watch);
@@ -81,7 +79,8 @@ follow(struct printer *printer, FILE *file, const char *path)
         if (got < 0 && errno != EINTR)
             break;
         for (ssize_t at = 0; got > 0 && at < got;) {
-            const struct inotify_event *event = (const struct inotify_event *)(const void *)(events + at);
+            const struct inotify_event *event =
+                (const struct inotify_event *)(const void *)(events + at);
             rotated |= (event->mask & (IN_MOVE_SELF | IN_DELETE_SELF)) != 0;
             at += (ssize_t)(sizeof *event + event->len);
         }

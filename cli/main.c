@@ -20,12 +20,11 @@ print_usage(FILE *out)
                  "usage: sos [--home DIR] [--json] [--set KEY=VALUE]... COMMAND [ARGUMENTS]\n\n");
     for (const struct command *command = commands; command->name; command++)
         fprintf(out, "  %-9s %s\n", command->name, command->summary);
-    fprintf(out,
-            "\n  sos COMMAND --help     what a command does, its arguments\n\n"
-            "  --home DIR             the swarm's folder (default: $SOS_HOME, else ~/.sos)\n"
-            "  --json                 data for programs instead of text for people\n"
-            "  --set KEY=VALUE        a setting, over files and environment\n\n"
-            "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no swarm answers\n");
+    fprintf(out, "\n  sos COMMAND --help     what a command does, its arguments\n\n"
+                 "  --home DIR             the swarm's folder (default: $SOS_HOME, else ~/.sos)\n"
+                 "  --json                 data for programs instead of text for people\n"
+                 "  --set KEY=VALUE        a setting, over files and environment\n\n"
+                 "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no swarm answers\n");
 }
 
 static void
@@ -167,7 +166,8 @@ asks_help(int argc, char **argv)
     return false;
 }
 
-/* --json may stand behind the command too: takes it out of the arguments, whose count is returned. */
+/* --json may stand behind the command too: takes it out of the arguments, whose count is returned.
+ */
 static int
 take_json(struct globals *globals, int argc, char **argv)
 {

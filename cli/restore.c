@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/restore.c - `sos restore DIR`: makes a home from a backup, verified byte by byte first and block by
- * block after, then moved into place in one step. */
+/* cli/restore.c - `sos restore DIR`: makes a home from a backup, verified byte by byte first and
+ * block by block after, then moved into place in one step. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -69,8 +69,8 @@ load_manifest(json_t **root_p, const char *from, struct error *error)
     if (status == STATUS_NOT_FOUND)
         error_set(error, "%s is no backup: it has no " BACKUP_MANIFEST, from);
     if (status == STATUS_OK) {
-        json_t *root = json_loadb((const char *)content.data, content.size,
-                                  JSON_REJECT_DUPLICATES, &cause);
+        json_t *root =
+            json_loadb((const char *)content.data, content.size, JSON_REJECT_DUPLICATES, &cause);
         if (!root) {
             error_set(error, "%s: line %d: %s", path, cause.line, cause.text);
             status = STATUS_INVALID;

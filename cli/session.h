@@ -11,8 +11,8 @@ struct session_options {
     uint32_t wait_ms;            /* for the welcome; 0 = 5000 */
 };
 
-/* Opens a peer and waits until the broker has welcomed it. UNAVAILABLE when there is no swarm, it does not
- * answer, or the broker refused the key: the error says which. */
+/* Opens a peer and waits until the broker has welcomed it. UNAVAILABLE when there is no swarm, it
+ * does not answer, or the broker refused the key: the error says which. */
 enum status session_open(struct peer **peer_p, struct cli *cli,
                          const struct session_options *options, struct error *error);
 

@@ -6,9 +6,7 @@
 
 #include "platform/file.h"
 
-enum {
-    SETTINGS_FILE_MAX = 1024 * 1024
-};
+enum { SETTINGS_FILE_MAX = 1024 * 1024 };
 
 static void
 warn(void *context, const char *message)
@@ -23,8 +21,8 @@ apply_file(struct cli *cli, const char *path, struct error *error)
     buffer_init(&content);
     enum status status = file_load(path, SETTINGS_FILE_MAX, false, &content, error);
     if (status == STATUS_OK)
-        status = config_apply_json(cli->config, buffer_text(&content), path, warn, &cli->logger,
-                                   error);
+        status =
+            config_apply_json(cli->config, buffer_text(&content), path, warn, &cli->logger, error);
     else if (status == STATUS_NOT_FOUND)
         status = STATUS_OK;
     buffer_clear(&content);
@@ -64,7 +62,8 @@ check_words(struct cli *cli, struct error *error)
     }
     const char *level = config_string(cli->config, OPTION_LOG_LEVEL);
     if (!log_level_parse(text_of(level), &cli->logger.level)) {
-        error_set(error, "log_level (from %s): came '%s', expected debug, info, warn, error or fatal",
+        error_set(error,
+                  "log_level (from %s): came '%s', expected debug, info, warn, error or fatal",
                   config_origin(cli->config, OPTION_LOG_LEVEL), level);
         return STATUS_VALIDATION;
     }

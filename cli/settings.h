@@ -6,9 +6,10 @@
 
 #include "cli/command.h"
 
-/* Fills cli->config from defaults, /etc/sos/config.json, <home>/config/sos.json, the environment and the
- * --set arguments of cli, checks what no single row can (log level, env, ports), and sets the logger's level.
- * Warnings go to the logger. */
+/* Fills cli->config from defaults, /etc/sos/config.json, <home>/config/sos.json, the environment
+ * and the
+ * --set arguments of cli, checks what no single row can (log level, env, ports), and sets the
+ * logger's level. Warnings go to the logger. */
 enum status settings_load(struct cli *cli, struct error *error);
 
 #endif

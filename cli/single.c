@@ -9,9 +9,7 @@
 #include "cli/log_file.h"
 #include "cli/wait.h"
 
-enum {
-    PARTS_MAX = 16
-};
+enum { PARTS_MAX = 16 };
 
 struct parts {
     struct broker *broker;

@@ -11,9 +11,7 @@
 #include "kernel/json.h"
 #include "kernel/pack.h"
 
-enum {
-    HEALTH_MS = 2000
-};
+enum { HEALTH_MS = 2000 };
 
 struct row {
     const char *service;
@@ -91,8 +89,7 @@ print_table(const struct cli *cli, long pid, const struct row *rows, size_t coun
            "VERSION", "UPTIME");
     for (size_t i = 0; i < count; i++)
         printf("%-12s %-10s %-10s %.0f s%s%s\n", rows[i].service, rows[i].status, rows[i].version,
-               rows[i].uptime_seconds, rows[i].detail[0] ? "  " : "",
-               rows[i].detail);
+               rows[i].uptime_seconds, rows[i].detail[0] ? "  " : "", rows[i].detail);
     printf("\n");
     for (size_t i = 0; i < ports->count; i++) {
         char url[128];
@@ -131,7 +128,8 @@ run_status(struct cli *cli, int argc, char **argv)
         if (!command_option(argc, argv, &i, "--url", &door) || !door)
             return command_fail("status", EXIT_USAGE, "unexpected argument '%s'", argv[i]);
     if (!home_is_running(cli->home, &pid))
-        return command_fail("status", EXIT_UNREACHABLE, "no swarm of home %s is running", cli->home);
+        return command_fail("status", EXIT_UNREACHABLE, "no swarm of home %s is running",
+                            cli->home);
     if (door)
         return print_url(cli, door);
     if (session_open(&peer, cli, &(struct session_options){0}, &error) != STATUS_OK)

@@ -45,8 +45,8 @@ struct child {
     int ready_fd;
     struct line_pipe out;
     struct line_pipe err;
-    bool up;      /* this process said that it is ready */
-    bool was_up;  /* one of its processes did */
+    bool up;     /* this process said that it is ready */
+    bool was_up; /* one of its processes did */
     unsigned failures;
     uint64_t started_us;
     uint64_t start_at_us; /* 0: no start is planned */
@@ -59,8 +59,8 @@ struct supervisor {
     int signal_fd;
     struct child children[CHILDREN_MAX];
     size_t child_count;
-    bool up;       /* all were up once */
-    int stopping;  /* stage that is being stopped, or -1 */
+    bool up;      /* all were up once */
+    int stopping; /* stage that is being stopped, or -1 */
     bool failed;
     uint64_t stop_deadline_us;
     struct error *error;
@@ -129,8 +129,8 @@ drain_lines(struct supervisor *supervisor, struct child *child)
 /* ---- starting */
 
 static void
-child_exec(const struct supervisor *supervisor, const struct child *child, int ready_fd,
-           int out_fd, int err_fd, pid_t parent)
+child_exec(const struct supervisor *supervisor, const struct child *child, int ready_fd, int out_fd,
+           int err_fd, pid_t parent)
 {
     const char *arguments[ARGUMENTS_MAX_CHILD];
     char ready[16];
@@ -141,7 +141,7 @@ child_exec(const struct supervisor *supervisor, const struct child *child, int r
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
-        _exit(1); /* the supervisor died before prctl took effect */
+        _exit(1);  /* the supervisor died before prctl took effect */
     setpgid(0, 0); /* Ctrl-C is for the supervisor; it stops children in order */
     int null_fd = open("/dev/null", O_RDONLY);
     dup2(null_fd, STDIN_FILENO);
@@ -211,8 +211,7 @@ fail:
     return STATUS_INTERNAL;
 }
 
-static void
-begin_stop(struct supervisor *supervisor);
+static void begin_stop(struct supervisor *supervisor);
 
 static void
 give_up(struct supervisor *supervisor, const struct error *cause)
@@ -234,7 +233,8 @@ stage_is_up(const struct supervisor *supervisor, enum stage stage)
     return true;
 }
 
-/* Starts what waits for its time and its stage. The first start is in order; later each restarts alone. */
+/* Starts what waits for its time and its stage. The first start is in order; later each restarts
+ * alone. */
 static void
 start_due(struct supervisor *supervisor)
 {
@@ -244,8 +244,7 @@ start_due(struct supervisor *supervisor)
         struct error error = ERROR_INIT;
         if (child->pid || child->start_at_us > now)
             continue;
-        if (!child->was_up && child->stage > STAGE_BROKER &&
-            !stage_is_up(supervisor, STAGE_BROKER))
+        if (!child->was_up && child->stage > STAGE_BROKER && !stage_is_up(supervisor, STAGE_BROKER))
             continue;
         if (child_start(supervisor, child, &error) != STATUS_OK)
             give_up(supervisor, &error);
@@ -322,8 +321,9 @@ child_ended(struct supervisor *supervisor, struct child *child)
             delay_ms = BACKOFF_MAX_MS;
     }
     child->start_at_us = now + delay_ms * 1000;
-    log_warn(supervisor->options->logger, "%s (pid %ld) %s after %lu ms; starting it again in %lu ms",
-             child->name, (long)pid, how, (unsigned long)lived_ms, (unsigned long)delay_ms);
+    log_warn(supervisor->options->logger,
+             "%s (pid %ld) %s after %lu ms; starting it again in %lu ms", child->name, (long)pid,
+             how, (unsigned long)lived_ms, (unsigned long)delay_ms);
 }
 
 /* ---- stopping */

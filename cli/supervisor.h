@@ -16,13 +16,15 @@
 
 struct supervisor_options {
     const char *home;
-    const char *const *arguments; /* global arguments for every child ("--set", "x=y"), NULL-terminated */
+    const char *const
+        *arguments; /* global arguments for every child ("--set", "x=y"), NULL-terminated */
     const struct home_lock *lock; /* processes_fd is inherited by the children */
     const struct clock *clock;
     const struct logger *logger;
     bool echo; /* log lines go to stdout and stderr too, not only to logs/sos.log */
 
-    /* Called once when every child is up for the first time. A status other than OK stops the swarm. */
+    /* Called once when every child is up for the first time. A status other than OK stops the
+     * swarm. */
     enum status (*on_up)(void *context, struct error *error);
     void *context;
 };

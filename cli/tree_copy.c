@@ -13,9 +13,7 @@
 #include "kernel/paths.h"
 #include "platform/file.h"
 
-enum {
-    BLOCK_SIZE = 256 * 1024
-};
+enum { BLOCK_SIZE = 256 * 1024 };
 
 static enum status
 fail(struct error *error, const char *what, const char *path)
@@ -138,8 +136,8 @@ tree_copy_file(const char *from, const char *to, struct error *error)
         status = fail(error, "stat", from);
     } else {
         to_fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, about.st_mode & 0700);
-        status = to_fd < 0 ? fail(error, "make", to)
-                           : copy_content(from_fd, to_fd, from, to, error);
+        status =
+            to_fd < 0 ? fail(error, "make", to) : copy_content(from_fd, to_fd, from, to, error);
     }
     if (status == STATUS_OK && fsync(to_fd) != 0)
         status = fail(error, "sync", to);

@@ -119,8 +119,8 @@ await_report(int fd)
     char text[2048];
     size_t used = 0;
     ssize_t got;
-    while (used < sizeof text - 1 &&
-           ((got = read(fd, text + used, sizeof text - 1 - used)) > 0 || (got < 0 && errno == EINTR)))
+    while (used < sizeof text - 1 && ((got = read(fd, text + used, sizeof text - 1 - used)) > 0 ||
+                                      (got < 0 && errno == EINTR)))
         used += got > 0 ? (size_t)got : 0;
     close(fd);
     text[used] = '\0';
@@ -169,8 +169,8 @@ run_up(struct cli *cli, int argc, char **argv)
         else if (strcmp(argv[i], "--detach") == 0)
             detached = true;
         else
-            return command_fail("up", EXIT_USAGE, "unknown argument '%s'; expected --single or --detach",
-                                argv[i]);
+            return command_fail("up", EXIT_USAGE,
+                                "unknown argument '%s'; expected --single or --detach", argv[i]);
     }
     if (!detached)
         return start(cli, single, -1);

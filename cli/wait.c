@@ -7,9 +7,7 @@
 
 #include "kernel/assert.h"
 
-enum {
-    PIPES_MAX = 32
-};
+enum { PIPES_MAX = 32 };
 
 int
 wait_signals(void)

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Blocks SIGTERM, SIGINT and SIGHUP for this and every later thread: call before any is started. Returns
- * the descriptor that they can be read from, -1 with errno set on failure. */
+/* Blocks SIGTERM, SIGINT and SIGHUP for this and every later thread: call before any is started.
+ * Returns the descriptor that they can be read from, -1 with errno set on failure. */
 int wait_signals(void);
 
 /* Sleeps until a stop signal comes (returns -1) or one of the pipes (CZMQ or ZMQ sockets) becomes

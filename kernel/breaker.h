@@ -10,20 +10,23 @@
 #include "kernel/state.h"
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN, BREAKER_STATES };
-enum breaker_event { BREAKER_ON_TRIP, BREAKER_ON_COOLED, BREAKER_ON_SUCCESS, BREAKER_ON_FAILURE, BREAKER_EVENTS };
-
-enum {
-    BREAKER_FAILURES = 3,
-    BREAKER_OPEN_MS = 60000
+enum breaker_event {
+    BREAKER_ON_TRIP,
+    BREAKER_ON_COOLED,
+    BREAKER_ON_SUCCESS,
+    BREAKER_ON_FAILURE,
+    BREAKER_EVENTS
 };
+
+enum { BREAKER_FAILURES = 3, BREAKER_OPEN_MS = 60000 };
 
 extern const struct state_machine breaker_machine;
 
 struct breaker {
     int state;
-    unsigned failures;       /* consecutive */
-    uint64_t opened_us;      /* monotonic */
-    bool trying;             /* half open: the one try is out */
+    unsigned failures;  /* consecutive */
+    uint64_t opened_us; /* monotonic */
+    bool trying;        /* half open: the one try is out */
 };
 
 void breaker_init(struct breaker *breaker);

@@ -29,8 +29,8 @@ struct capability; /* a parsed token; immutable; any thread */
  * INVALID with word "invalid_capability_payload" when it is not one: names the
  * member, what came, what was expected. Duplicate members are refused. At most
  * MESSAGE_CAPABILITY_MAX bytes. constraints, uses_remaining and parent_id may be absent and sign as
- * {}, null and null; a signature that is null or of another form than ed25519:<128 hex digits> parses,
- * and is TOKEN_INVALID when checked. */
+ * {}, null and null; a signature that is null or of another form than ed25519:<128 hex digits>
+ * parses, and is TOKEN_INVALID when checked. */
 enum status capability_parse(struct capability **capability_p, struct text token,
                              struct error *error);
 void capability_destroy(struct capability **capability_p);
@@ -72,7 +72,8 @@ struct capability_grant {
 };
 
 /* Its two halves, for those who keep the result of the first: the signature depends on the token's
- * bytes alone, the terms (expiry, uses, subject, action, resource) on the moment and the request. */
+ * bytes alone, the terms (expiry, uses, subject, action, resource) on the moment and the request.
+ */
 enum status capability_check_signature(const struct capability *capability,
                                        const struct ed25519_public_key *keys, size_t key_count,
                                        struct error *error);

@@ -19,14 +19,14 @@
 #include "kernel/status.h"
 
 enum field_type {
-    FIELD_ANY,       /* any JSON value */
-    FIELD_STRING,    /* UTF-8 text */
-    FIELD_INTEGER,   /* whole number, within 64 bits */
-    FIELD_NUMBER,    /* integer or floating point, finite */
+    FIELD_ANY,     /* any JSON value */
+    FIELD_STRING,  /* UTF-8 text */
+    FIELD_INTEGER, /* whole number, within 64 bits */
+    FIELD_NUMBER,  /* integer or floating point, finite */
     FIELD_BOOLEAN,
-    FIELD_IDENTITY,  /* 1..255 bytes of text without control characters, kept as given */
-    FIELD_UUID,      /* text; only its length is bounded: foreign forms are unknown, not ill-typed */
-    FIELD_AMOUNT,    /* integer microMIND */
+    FIELD_IDENTITY, /* 1..255 bytes of text without control characters, kept as given */
+    FIELD_UUID,     /* text; only its length is bounded: foreign forms are unknown, not ill-typed */
+    FIELD_AMOUNT,   /* integer microMIND */
     FIELD_TIMESTAMP, /* ISO 8601 text */
     FIELD_GLOB,
     FIELD_MAP,
@@ -35,8 +35,8 @@ enum field_type {
 
 enum field_flag {
     FIELD_REQUIRED = 1u << 0,
-    FIELD_SECRET = 1u << 1,   /* redacted in the tap, never logged */
-    FIELD_NULLABLE = 1u << 2  /* null counts as absent; every optional field is nullable */
+    FIELD_SECRET = 1u << 1,  /* redacted in the tap, never logged */
+    FIELD_NULLABLE = 1u << 2 /* null counts as absent; every optional field is nullable */
 };
 
 enum field_place { PLACE_BODY, PLACE_PATH, PLACE_QUERY };
@@ -47,11 +47,12 @@ struct field {
     enum field_type item; /* of a LIST */
     unsigned flags;       /* enum field_flag */
     enum field_place place;
-    struct bytes fallback;     /* the default, packed; empty = none */
-    int64_t min, max;          /* INTEGER, AMOUNT; also NUMBER when number bounds are whole */
+    struct bytes fallback;         /* the default, packed; empty = none */
+    int64_t min, max;              /* INTEGER, AMOUNT; also NUMBER when number bounds are whole */
     double number_min, number_max; /* NUMBER */
     uint32_t size_min, size_max;   /* bytes of text, entries of LIST and MAP */
-    const char *const *words;      /* allowed texts, NULL-terminated; NULL = any. Of a LIST: of its items */
+    const char *const
+        *words; /* allowed texts, NULL-terminated; NULL = any. Of a LIST: of its items */
     const char *summary;
 };
 
@@ -69,14 +70,14 @@ struct route {
 enum operation_flag {
     OPERATION_READ = 1u << 0,
     OPERATION_WRITE = 1u << 1,
-    OPERATION_STREAM = 1u << 2,     /* may answer in chunks (chat) */
+    OPERATION_STREAM = 1u << 2,        /* may answer in chunks (chat) */
     OPERATION_STREAM_ALWAYS = 1u << 3, /* answers in chunks whatever the request says */
-    OPERATION_IDEMPOTENT = 1u << 4, /* safe to send again */
-    OPERATION_DANGEROUS = 1u << 5,  /* needs its capability even where enforcement is off */
+    OPERATION_IDEMPOTENT = 1u << 4,    /* safe to send again */
+    OPERATION_DANGEROUS = 1u << 5,     /* needs its capability even where enforcement is off */
     OPERATION_AUDITED = 1u << 6,
-    /* The resource names something that only the handler knows, such as a memory's owner. Before the
-     * handler the runtime checks signature, expiry and action; the handler then hands the resource
-     * over to be checked, and answers nothing about the thing when that is refused. */
+    /* The resource names something that only the handler knows, such as a memory's owner. Before
+     * the handler the runtime checks signature, expiry and action; the handler then hands the
+     * resource over to be checked, and answers nothing about the thing when that is refused. */
     OPERATION_RESOLVES_RESOURCE = 1u << 7
 };
 
@@ -100,7 +101,7 @@ struct operation {
     size_t field_count;
     const char *capability_action;   /* NULL: needs none */
     const char *capability_resource; /* template, e.g. ledger:balance/{agent_id} */
-    const char *capability_subject;  /* field that names whom the call acts for; NULL: any subject */
+    const char *capability_subject; /* field that names whom the call acts for; NULL: any subject */
     const struct operation_error *errors;
     size_t error_count;
 };
@@ -133,7 +134,7 @@ struct arguments {
     const struct operation *operation;
     bool present[ARGUMENTS_MAX]; /* came, or has a default */
     struct value values[ARGUMENTS_MAX];
-    struct value map;            /* the whole payload, for what passes it on */
+    struct value map; /* the whole payload, for what passes it on */
 };
 
 /* Checks a payload (one msgpack map; empty bytes count as an empty map) against the

@@ -9,9 +9,7 @@
 #include "kernel/error.h"
 #include "kernel/status.h"
 
-enum {
-    JSON_DEPTH_MAX = 32
-};
+enum { JSON_DEPTH_MAX = 32 };
 
 /* Parses JSON text (RFC 8259) and appends the same value as msgpack. INVALID
  * with the place and the cause when it is not JSON, nests deeper than JSON_DEPTH_MAX,
@@ -26,9 +24,8 @@ enum status json_to_msgpack(struct json_parser *parser, struct text json, struct
 
 /* Appends one msgpack value as compact JSON: shortest round-trip doubles, text
  * escaped only where JSON demands (and U+2028/2029), invalid UTF-8 replaced by
- * U+FFFD, bin and ext as base64, NaN and infinities as null, non-text map keys as text (a container as
- * base64 of its bytes). INVALID when
- * the bytes are not one whole value. */
+ * U+FFFD, bin and ext as base64, NaN and infinities as null, non-text map keys as text (a container
+ * as base64 of its bytes). INVALID when the bytes are not one whole value. */
 enum status msgpack_to_json(struct bytes value, struct buffer *out, struct error *error);
 
 /* Appends text as a JSON string with its quotes. */

@@ -30,7 +30,7 @@ const char *log_level_word(enum log_level level);
 bool log_level_parse(struct text text, enum log_level *level);
 
 struct logger {
-    const char *service; /* short name: "memory" */
+    const char *service;  /* short name: "memory" */
     enum log_level level; /* lines below it are not made */
     const struct clock *clock;
     void (*sink)(void *context, enum log_level level, struct text line); /* line ends with \n */

@@ -15,10 +15,7 @@
 
 #include "kernel/bytes.h"
 
-enum {
-    METRIC_LABELS_MAX = 4,
-    METRIC_SERIES_MAX = 256
-};
+enum { METRIC_LABELS_MAX = 4, METRIC_SERIES_MAX = 256 };
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
@@ -30,7 +27,8 @@ struct metrics *metrics_new(void); /* NULL when out of memory */
 void metrics_destroy(struct metrics **metrics_p);
 
 /* label_names: NULL-terminated, may be NULL. Histograms use the buckets of
- * SPEC.md section 10 with 0.0001 0.0005 0.001 0.0025 0.005 below them. Never NULL unless out of memory. */
+ * SPEC.md section 10 with 0.0001 0.0005 0.001 0.0025 0.005 below them. Never NULL unless out of
+ * memory. */
 struct metric_family *metrics_family(struct metrics *metrics, enum metric_type type,
                                      const char *name, const char *help,
                                      const char *const *label_names);
@@ -39,10 +37,10 @@ struct metric_family *metrics_family(struct metrics *metrics, enum metric_type t
 struct metric *metric_series(struct metric_family *family, const char *const *label_values);
 
 /* NULL series are ignored, so that a failed allocation costs a figure, not a crash. */
-void metric_add(struct metric *metric, uint64_t amount);       /* counter */
-void metric_set(struct metric *metric, double value);          /* gauge */
-void metric_observe(struct metric *metric, double seconds);    /* histogram */
-double metric_value(const struct metric *metric);              /* histogram: its count */
+void metric_add(struct metric *metric, uint64_t amount);    /* counter */
+void metric_set(struct metric *metric, double value);       /* gauge */
+void metric_observe(struct metric *metric, double seconds); /* histogram */
+double metric_value(const struct metric *metric);           /* histogram: its count */
 
 void metrics_print(const struct metrics *metrics, struct buffer *out);
 

@@ -22,19 +22,25 @@
     X(SKILLS_PATH, "skills_path", S, "", 0, 4096, "folder of skills")                              \
     X(REQUIRE_CAPABILITIES, "require_capabilities", B, "false", 0, 0,                              \
       "refuse calls without a capability")                                                         \
-    X(RIVER_KEY_HEX, "river_public_key_hex", S, "", 0, 64, "a second key that capabilities verify with") \
+    X(RIVER_KEY_HEX, "river_public_key_hex", S, "", 0, 64,                                         \
+      "a second key that capabilities verify with")                                                \
     X(CAPABILITY_KEY_HEX, "capability_public_key_hex", S, "", 0, 64, "the same, older name")       \
     X(PORTS, "ports", S, "configured", 0, 16, "configured, or auto: every port a free one")        \
     X(BROKER_BIND, "broker.bind", S, "127.0.0.1", 0, 255, "address the broker binds")              \
     X(BROKER_PORT, "broker.port", U, "6066", 0, 65535, "port of the broker; 0 = any free one")     \
     X(BROKER_PEERS_MAX, "broker.peers_max", U, "16384", 8, 1000000, "peers at once")               \
-    X(BROKER_PENDING_MAX, "broker.pending_max", U, "65536", 16, 10000000, "requests in flight, all peers") \
-    X(BROKER_PENDING_PEER_MAX, "broker.pending_peer_max", U, "4096", 1, 1000000, "requests in flight of one peer") \
-    X(BROKER_HELD_MAX, "broker.held_max", U, "1024", 0, 1000000, "requests held for one service that is away or busy") \
+    X(BROKER_PENDING_MAX, "broker.pending_max", U, "65536", 16, 10000000,                          \
+      "requests in flight, all peers")                                                             \
+    X(BROKER_PENDING_PEER_MAX, "broker.pending_peer_max", U, "4096", 1, 1000000,                   \
+      "requests in flight of one peer")                                                            \
+    X(BROKER_HELD_MAX, "broker.held_max", U, "1024", 0, 1000000,                                   \
+      "requests held for one service that is away or busy")                                        \
     X(BROKER_HELD_BYTES_MAX, "broker.held_bytes_max", U, "16777216", 0, 1073741824, "their bytes") \
-    X(BROKER_HOLD_MS, "broker.hold_ms", U, "5000", 0, 600000, "how long a request waits for a service that is away") \
+    X(BROKER_HOLD_MS, "broker.hold_ms", U, "5000", 0, 600000,                                      \
+      "how long a request waits for a service that is away")                                       \
     X(GATEWAY_BIND, "gateway.bind", S, "127.0.0.1", 0, 255, "address the HTTP doors bind")         \
-    X(GATEWAY_ALLOW_REMOTE, "gateway.allow_remote", B, "false", 0, 0, "bind other than loopback without TLS") \
+    X(GATEWAY_ALLOW_REMOTE, "gateway.allow_remote", B, "false", 0, 0,                              \
+      "bind other than loopback without TLS")                                                      \
     X(GATEWAY_PORT, "gateway.port", U, "6080", 0, 65535, "unified port; 0 = any free one")         \
     X(GATEWAY_ENGINE_PORT, "gateway.engine_port", U, "6060", 0, 65535, "engine door")              \
     X(GATEWAY_MEMORY_PORT, "gateway.memory_port", U, "7070", 0, 65535, "memory door")              \
@@ -44,19 +50,30 @@
     X(GATEWAY_TOOLS_PORT2, "gateway.tools_port2", U, "8003", 0, 65535, "tools door, second")       \
     X(GATEWAY_IDENTITY_PORT, "gateway.identity_port", U, "6064", 0, 65535, "identity door")        \
     X(GATEWAY_VOICE_PORT, "gateway.voice_port", U, "6065", 0, 65535, "voice door")                 \
-    X(GATEWAY_CONNECTIONS_MAX, "gateway.connections_max", U, "8192", 8, 1000000, "HTTP connections at once") \
-    X(GATEWAY_CONNECTIONS_PEER_MAX, "gateway.connections_peer_max", U, "4096", 1, 1000000, "of one address") \
-    X(GATEWAY_BODY_BYTES_MAX, "gateway.body_bytes_max", U, "67108864", 1048576, 1073741824, "request bodies held at once") \
-    X(GATEWAY_HEADER_MS, "gateway.header_ms", U, "10000", 100, 600000, "a request's header must be there in") \
-    X(GATEWAY_BODY_MS, "gateway.body_ms", U, "30000", 100, 600000, "a request's body must be there in") \
-    X(GATEWAY_IDLE_MS, "gateway.idle_ms", U, "60000", 100, 3600000, "an idle connection is closed after") \
-    X(GATEWAY_DRAIN_MS, "gateway.drain_ms", U, "5000", 0, 600000, "calls may finish this long after SIGTERM") \
-    X(CORS_ORIGINS, "cors_origins", S, "", 0, 4096, "further origins that browsers may call from, by comma") \
-    X(HTTP_RATE_LIMIT, "http_rate_limit", U, "0", 0, 10000000, "requests a minute of one address; 0 = no limit on loopback") \
-    X(OPENAI_BASE_URL, "openai.base_url", S, "", 0, 512, "an OpenAI-compatible server, with its /v1") \
+    X(GATEWAY_CONNECTIONS_MAX, "gateway.connections_max", U, "8192", 8, 1000000,                   \
+      "HTTP connections at once")                                                                  \
+    X(GATEWAY_CONNECTIONS_PEER_MAX, "gateway.connections_peer_max", U, "4096", 1, 1000000,         \
+      "of one address")                                                                            \
+    X(GATEWAY_BODY_BYTES_MAX, "gateway.body_bytes_max", U, "67108864", 1048576, 1073741824,        \
+      "request bodies held at once")                                                               \
+    X(GATEWAY_HEADER_MS, "gateway.header_ms", U, "10000", 100, 600000,                             \
+      "a request's header must be there in")                                                       \
+    X(GATEWAY_BODY_MS, "gateway.body_ms", U, "30000", 100, 600000,                                 \
+      "a request's body must be there in")                                                         \
+    X(GATEWAY_IDLE_MS, "gateway.idle_ms", U, "60000", 100, 3600000,                                \
+      "an idle connection is closed after")                                                        \
+    X(GATEWAY_DRAIN_MS, "gateway.drain_ms", U, "5000", 0, 600000,                                  \
+      "calls may finish this long after SIGTERM")                                                  \
+    X(CORS_ORIGINS, "cors_origins", S, "", 0, 4096,                                                \
+      "further origins that browsers may call from, by comma")                                     \
+    X(HTTP_RATE_LIMIT, "http_rate_limit", U, "0", 0, 10000000,                                     \
+      "requests a minute of one address; 0 = no limit on loopback")                                \
+    X(OPENAI_BASE_URL, "openai.base_url", S, "", 0, 512,                                           \
+      "an OpenAI-compatible server, with its /v1")                                                 \
     X(OPENAI_API_KEY, "openai.api_key", S, "", 0, 4096, "its key; only from the environment")      \
     X(OPENAI_API_KEY_FILE, "openai.api_key_file", S, "", 0, 4096, "file that holds its key")       \
     X(OPENAI_MODEL, "openai.model", S, "", 0, 255, "its model's id")                               \
-    X(OPENAI_TIMEOUT_MS, "openai.timeout_ms", U, "60000", 100, 3600000, "its whole answer must be there in")
+    X(OPENAI_TIMEOUT_MS, "openai.timeout_ms", U, "60000", 100, 3600000,                            \
+      "its whole answer must be there in")
 
 #endif

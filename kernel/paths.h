@@ -13,9 +13,7 @@
 #include "kernel/error.h"
 #include "kernel/status.h"
 
-enum {
-    PATH_SIZE = 1024
-};
+enum { PATH_SIZE = 1024 };
 
 /* $SOS_HOME or else $HOME/.sos; VALIDATION when neither is set, it is not absolute or too long. */
 enum status paths_home(char path[static PATH_SIZE], const char *sos_home, const char *user_home,

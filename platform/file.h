@@ -13,7 +13,8 @@
 #include "kernel/status.h"
 
 /* Appends the whole file. NOT_FOUND when there is none, TOO_LARGE beyond size_max, FORBIDDEN when
- * `private_only` and group or others may read or write it, INTERNAL for the rest; the error names the path. */
+ * `private_only` and group or others may read or write it, INTERNAL for the rest; the error names
+ * the path. */
 enum status file_load(const char *path, size_t size_max, bool private_only, struct buffer *out,
                       struct error *error);
 

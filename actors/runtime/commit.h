@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/commit.h - the store's thread: one commit or checkpoint at a time beside the actor's
- * loop.
+/* actors/runtime/commit.h - the store's thread: one commit or checkpoint at a time beside the
+ * actor's loop.
  *
- * A batch (or a folder's name) is handed over, its bytes must not change until the result was taken. */
+ * A batch (or a folder's name) is handed over, its bytes must not change until the result was
+ * taken. */
 #ifndef SOS_RUNTIME_COMMIT_H
 #define SOS_RUNTIME_COMMIT_H
 

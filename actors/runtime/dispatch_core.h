@@ -70,7 +70,7 @@ struct dispatch {
 
     uint64_t started_us;
     uint64_t tick_us;
-    uint64_t routine_us; /* the service's routine is due */
+    uint64_t routine_us;    /* the service's routine is due */
     struct uuid routine_id; /* of every one of its runs: a second at once is the same request */
     bool stopping;
     bool store_failed;       /* the last commit failed */

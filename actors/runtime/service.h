@@ -87,9 +87,10 @@ struct service {
     uint32_t (*health)(struct context *context, struct buffer *checks, bool *degraded);
     /* Called about once a second for housekeeping; may write through the outcome. May be NULL. */
     void (*tick)(struct context *context, struct outcome *outcome);
-    /* The message type of an operation that the runtime asks for by itself, as this service, at start and then
-     * every routine_ms (which is also its deadline): for work that calls other services without being asked.
-     * One at a time; the answer is dropped, a failure logged as any other. May be NULL. */
+    /* The message type of an operation that the runtime asks for by itself, as this service, at
+     * start and then every routine_ms (which is also its deadline): for work that calls other
+     * services without being asked. One at a time; the answer is dropped, a failure logged as any
+     * other. May be NULL. */
     const char *routine;
     uint32_t routine_ms;
 };

@@ -35,7 +35,7 @@ LIBRARIES = {
     "actors/memory": ["sodium"],
     "actors/engine": ["jansson"],
     "actors/identity": [],
-    "gateway": ["microhttpd", "zmq", "czmq"],
+    "gateway": ["microhttpd", "zmq", "czmq", "sodium"],
     "cli": ["jansson", "sodium", "zmq", "czmq"],
 }
 

@@ -195,7 +195,9 @@ pages_of_keys_have_a_greatest_size(void **state)
     say(f, 1,
         (struct message){.kind = KIND_CONTROL,
                          .type = text_of("key_list"),
-                         .payload = {(const uint8_t *)"\x81\xa5after\x07", 8}});
+                         .payload = {(const uint8_t *)"\x81\xa5"
+                                                      "after\x07",
+                                     8}});
     assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_INVALID);
     assert_int_equal(f->listed_limit, 0);
 }
