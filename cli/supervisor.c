@@ -23,7 +23,7 @@ enum {
     LINE_MAX_BYTES = 16 * 1024,
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 10000,
-    STEADY_MS = 10000, /* a child that lived this long starts its back-off anew */
+    STEADY_MS = 1000, /* a child that lived this long starts its back-off anew */
     STOP_STAGE_MS = 10000
 };
 

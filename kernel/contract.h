@@ -101,7 +101,8 @@ struct operation {
     size_t field_count;
     const char *capability_action;   /* NULL: needs none */
     const char *capability_resource; /* template, e.g. ledger:balance/{agent_id} */
-    const char *capability_subject; /* field that names whom the call acts for; NULL: any subject */
+    const char *capability_subject; /* field that names whom the call acts for, also without an action; NULL: any
+                                     * subject */
     const struct operation_error *errors;
     size_t error_count;
 };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "actors/engine/completion.h"
+#include "actors/engine/chat_core.h"
 #include "actors/engine/keywords.h"
 #include "contracts/engine.h"
 #include "kernel/assert.h"
@@ -12,9 +12,6 @@
 _Static_assert((int)ENGINE_CHAT_MESSAGE == (int)ENGINE_CHAT_STREAM_MESSAGE &&
                    (int)ENGINE_CHAT_METADATA == (int)ENGINE_CHAT_STREAM_METADATA,
                "chat_stream has the fields of chat");
-
-const char model_local_id[] = "sos-local";
-const char model_mock_id[] = "sos-mock-v1";
 
 enum {
     SEARCH_TTL_MS = 6000, /* a memory service that is away is waited for, for a while */
@@ -27,43 +24,6 @@ enum {
     CHUNK_TEXT_MAX = 32 * 1024,
     METADATA_SIZE_MAX = 16 * 1024,
     ANSWER_BYTES_MAX = 16 << 20 /* of events; the text in them is bounded by completion */
-};
-
-enum model { MODEL_LOCAL, MODEL_MOCK, MODEL_OPENAI };
-
-static const char notice_text[] =
-    "No language model is configured, so I answer only from what you have told me. To use one, set "
-    "SOS_OPENAI_BASE_URL and SOS_OPENAI_MODEL to any OpenAI-compatible server, its key in SOS_OPENAI_API_KEY or in "
-    "the file that openai.api_key_file names, and start SOS again.";
-
-/* Why a part of memory did not work; "" when it did. */
-struct lapse {
-    char word[64];
-};
-
-struct chat {
-    struct gate *gate;
-    struct breaker *tried; /* an answer to it is owed */
-    char conversation[CONVERSATION_ID_MAX + 1];
-    enum model model;
-    bool model_named;
-    bool streams;
-    bool remembers;
-    bool is_first; /* answer of its conversation */
-    size_t sent;   /* bytes of the answer that left */
-
-    struct recall recall;
-    struct lapse recall_lapse, store_lapse;
-    struct completion completion;
-    struct buffer answer;
-    struct local_citation citations[LOCAL_CITATIONS_MAX]; /* views into cited_texts */
-    size_t citation_count;
-    struct turns *history; /* what citations of this conversation point to */
-    bool failed_over;
-    struct error failover;
-    uint64_t tokens;
-    bool tokens_estimated;
-    char memory_id[UUID_TEXT_SIZE];
 };
 
 static void
@@ -85,35 +45,11 @@ chat_destroy(void *progress)
 
 /* ---- the request */
 
-static struct text
-argument(const struct request *request, unsigned field)
-{
-    return arguments_text(request_arguments(request), field);
-}
-
-static bool
-flag(const struct request *request, unsigned field)
-{
-    return arguments_boolean(request_arguments(request), field);
-}
-
 static struct conversation_id
 id_of(const struct request *request, const struct chat *chat)
 {
-    return (struct conversation_id){argument(request, ENGINE_CHAT_AGENT_ID), text_of(chat->conversation)};
-}
-
-static const char *
-model_id(const struct engine *engine, enum model model)
-{
-    switch (model) {
-    case MODEL_LOCAL:
-        return model_local_id;
-    case MODEL_MOCK:
-        return model_mock_id;
-    default:
-        return engine->provider.model;
-    }
+    return (struct conversation_id){chat_text(request, ENGINE_CHAT_AGENT_ID),
+                                    text_of(chat->conversation)};
 }
 
 static enum status
@@ -129,8 +65,8 @@ choose_model(const struct engine *engine, struct text name, enum model *model, s
     else if (provider->is_configured && text_equal_string(name, provider->model))
         *model = MODEL_OPENAI;
     else {
-        error_set(error, "there is no model %.*s; there are %s, %s%s%s", TEXT_ARGS(name), model_local_id,
-                  model_mock_id, provider->is_configured ? ", " : "",
+        error_set(error, "there is no model %.*s; there are %s, %s%s%s", TEXT_ARGS(name),
+                  model_local_id, model_mock_id, provider->is_configured ? ", " : "",
                   provider->is_configured ? provider->model : "");
         return STATUS_MODEL_UNAVAILABLE;
     }
@@ -144,115 +80,8 @@ count_answer(const struct engine *engine, enum model model, const char *status)
 {
     if (!engine->answers)
         return;
-    const char *const labels[] = {model_id(engine, model), status, NULL};
+    const char *const labels[] = {chat_model_id(engine, model), status, NULL};
     metric_add(metric_series(engine->answers, labels), 1);
-}
-
-static bool
-says_notice(const struct engine *engine, const struct chat *chat)
-{
-    return chat->model == MODEL_LOCAL && !engine->provider.is_configured;
-}
-
-static const char *
-memory_word(const struct chat *chat)
-{
-    if (!chat->remembers)
-        return "off";
-    if (chat->recall_lapse.word[0])
-        return "unavailable";
-    return chat->store_lapse.word[0] ? "not stored" : "ok";
-}
-
-static void
-pack_recalled(struct buffer *out, const struct chat *chat)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < chat->recall.count; i++)
-        count += !chat->recall.items[i].is_cited;
-    pack_string(out, "recalled");
-    pack_array(out, count);
-    for (size_t i = 0; i < chat->recall.count; i++)
-        if (!chat->recall.items[i].is_cited)
-            pack_text(out, chat->recall.items[i].id);
-}
-
-static void
-pack_failover(struct buffer *out, const struct engine *engine, const struct chat *chat)
-{
-    pack_string(out, "failed_over");
-    pack_map(out, 2);
-    pack_pair_string(out, "from", engine->provider.model);
-    pack_pair_string(out, "reason", chat->failover.message);
-}
-
-static void
-pack_metadata(struct buffer *out, const struct engine *engine, const struct request *request,
-              const struct chat *chat)
-{
-    struct buffer pairs;
-    uint32_t count = 3;
-    buffer_init(&pairs);
-    pack_recalled(&pairs, chat);
-    pack_pair_string(&pairs, "memory", memory_word(chat));
-    pack_pair_bool(&pairs, "tokens_estimated", chat->tokens_estimated);
-    const struct {
-        bool is_there;
-        const char *key, *value;
-    } texts[] = {
-        {chat->memory_id[0], "memory_id", chat->memory_id},
-        {chat->recall_lapse.word[0], "recall_error", chat->recall_lapse.word},
-        {chat->store_lapse.word[0], "store_error", chat->store_lapse.word},
-        {chat->completion.finish_reason[0], "finish_reason", chat->completion.finish_reason},
-        {says_notice(engine, chat), "notice", notice_text},
-        {flag(request, ENGINE_CHAT_TOOLS_ENABLED), "tools", "none"},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (!texts[i].is_there)
-            continue;
-        pack_pair_string(&pairs, texts[i].key, texts[i].value);
-        count++;
-    }
-    if (chat->citation_count > 0) {
-        pack_string(&pairs, "cited");
-        recall_pack_citations(&pairs, chat->citations, chat->citation_count);
-        count++;
-    }
-    if (flag(request, ENGINE_CHAT_WITNESS_ENABLED)) {
-        pack_pair_bool(&pairs, "witnessed", false);
-        count++;
-    }
-    if (chat->failed_over) {
-        pack_failover(&pairs, engine, chat);
-        count++;
-    }
-    if (arguments_has(request_arguments(request), ENGINE_CHAT_METADATA)) {
-        pack_pair_raw(&pairs, "request", request_arguments(request)->values[ENGINE_CHAT_METADATA].raw);
-        count++;
-    }
-    pack_map(out, count);
-    pack_raw(out, buffer_bytes(&pairs));
-    if (pairs.failed)
-        out->failed = true;
-    buffer_clear(&pairs);
-}
-
-/* The whole answer went out in chunks when there were any. */
-static void
-pack_reply(struct buffer *out, const struct engine *engine, const struct request *request,
-           const struct chat *chat, struct text said)
-{
-    pack_map(out, chat->streams ? 6 : 7);
-    if (!chat->streams)
-        pack_pair_text(out, "content", said);
-    pack_pair_text(out, "agent_id", argument(request, ENGINE_CHAT_AGENT_ID));
-    pack_pair_string(out, "model_used", model_id(engine, chat->model));
-    pack_pair_string(out, "conversation_id", chat->conversation);
-    pack_string(out, "tool_calls");
-    pack_array(out, 0);
-    pack_pair_uint(out, "tokens_used", chat->tokens);
-    pack_string(out, "metadata");
-    pack_metadata(out, engine, request, chat);
 }
 
 static enum status
@@ -265,16 +94,18 @@ keep(struct context *context, struct request *request, struct outcome *outcome, 
     struct buffer said;
     buffer_init(&said);
     buffer_append_text(&said, buffer_text(&chat->answer));
-    if (chat->is_first && says_notice(engine, chat))
-        buffer_append_format(&said, "\n\n%s", notice_text);
+    if (chat->is_first && chat_says_notice(engine, chat))
+        buffer_append_format(&said, "\n\n%s", chat_notice);
 
-    const struct turn question = {text_of("user"), argument(request, ENGINE_CHAT_MESSAGE), {0}, now_us};
+    const struct turn question = {
+        text_of("user"), chat_text(request, ENGINE_CHAT_MESSAGE), {0}, now_us};
     const struct turn answer = {text_of("assistant"), buffer_text(&said),
-                                text_of(model_id(engine, chat->model)), now_us};
-    enum status status = said.failed ? STATUS_NOMEM
-                                     : conversation_append(context, outcome, &id, &question, &answer, error);
+                                text_of(chat_model_id(engine, chat->model)), now_us};
+    enum status status =
+        said.failed ? STATUS_NOMEM
+                    : conversation_append(context, outcome, &id, &question, &answer, error);
     if (status == STATUS_OK) {
-        pack_reply(outcome_reply(outcome), engine, request, chat, buffer_text(&said));
+        chat_pack_reply(outcome_reply(outcome), engine, request, chat, buffer_text(&said));
         count_answer(engine, chat->model, "success");
     }
     buffer_clear(&said);
@@ -287,8 +118,10 @@ note_lapse(struct context *context, const struct request *request, const struct 
 {
     const char *word = event->error.word[0] ? event->error.word : status_word(event->status);
     snprintf(lapse->word, sizeof lapse->word, "%s", word);
-    const struct log_fields fields = {.trace = request_trace(request), .error = event->error.message};
-    log_event(context_logger(context), LOG_WARN, &fields, "the chat goes on without memory: %s", what);
+    const struct log_fields fields = {.trace = request_trace(request),
+                                      .error = event->error.message};
+    log_event(context_logger(context), LOG_WARN, &fields, "the chat goes on without memory: %s",
+              what);
 }
 
 static enum status
@@ -317,9 +150,9 @@ remember(struct context *context, struct request *request, struct outcome *outco
     char id[UUID_TEXT_SIZE], key[UUID_TEXT_SIZE + 8];
     uuid_format(request_id(request), id);
     snprintf(key, sizeof key, "chat-%s", id);
-    const struct exchange exchange = {.agent = argument(request, ENGINE_CHAT_AGENT_ID),
+    const struct exchange exchange = {.agent = chat_text(request, ENGINE_CHAT_AGENT_ID),
                                       .conversation = text_of(chat->conversation),
-                                      .question = argument(request, ENGINE_CHAT_MESSAGE),
+                                      .question = chat_text(request, ENGINE_CHAT_MESSAGE),
                                       .answer = buffer_text(&chat->answer),
                                       .citations = chat->citations,
                                       .citation_count = chat->citation_count};
@@ -358,8 +191,8 @@ static void
 send_rest(struct outcome *outcome, struct chat *chat, struct text answer)
 {
     while (chat->streams && chat->sent < answer.size) {
-        struct text piece =
-            text_cut((struct text){answer.data + chat->sent, answer.size - chat->sent}, CHUNK_TEXT_MAX);
+        struct text piece = text_cut(
+            (struct text){answer.data + chat->sent, answer.size - chat->sent}, CHUNK_TEXT_MAX);
         send_piece(outcome, piece);
         chat->sent += piece.size;
     }
@@ -423,7 +256,7 @@ answer_local(const struct request *request, struct chat *chat)
         if (text_equal_string(turn.role, "user"))
             notes[count++] = (struct local_note){turn.content, {0}, turn.at_us};
     }
-    const struct local_question question = {argument(request, ENGINE_CHAT_MESSAGE), notes, count,
+    const struct local_question question = {chat_text(request, ENGINE_CHAT_MESSAGE), notes, count,
                                             chat->remembers};
     chat->citation_count = model_local_answer(&question, &chat->answer, chat->citations);
 }
@@ -437,7 +270,7 @@ answer_built_in(struct context *context, struct request *request, struct outcome
     enum status status = read_history(context, request, chat, true, error);
     if (status != STATUS_OK)
         return status;
-    struct text message = argument(request, ENGINE_CHAT_MESSAGE);
+    struct text message = chat_text(request, ENGINE_CHAT_MESSAGE);
     buffer_reset(&chat->answer);
     if (chat->model == MODEL_MOCK)
         buffer_append_text(&chat->answer, message);
@@ -448,9 +281,9 @@ answer_built_in(struct context *context, struct request *request, struct outcome
     chat->tokens = estimate_tokens(message.size + chat->answer.size);
     chat->tokens_estimated = true;
     send_words(outcome, chat, buffer_text(&chat->answer));
-    if (chat->streams && chat->is_first && says_notice(engine, chat)) {
+    if (chat->streams && chat->is_first && chat_says_notice(engine, chat)) {
         send_piece(outcome, text_of("\n\n"));
-        send_piece(outcome, text_of(notice_text));
+        send_piece(outcome, text_of(chat_notice));
     }
     return remember(context, request, outcome, error);
 }
@@ -487,9 +320,10 @@ give_up(struct context *context, struct request *request, struct outcome *outcom
         *error = failure->error;
         return failure->status;
     }
-    const struct log_fields fields = {.trace = request_trace(request), .error = failure->error.message};
-    log_event(context_logger(context), LOG_WARN, &fields, "%s answers instead of %s", model_local_id,
-              engine->provider.model);
+    const struct log_fields fields = {.trace = request_trace(request),
+                                      .error = failure->error.message};
+    log_event(context_logger(context), LOG_WARN, &fields, "%s answers instead of %s",
+              model_local_id, engine->provider.model);
     chat->failed_over = true;
     chat->failover = failure->error;
     chat->model = MODEL_LOCAL;
@@ -545,9 +379,10 @@ on_provider(struct context *context, struct request *request, const struct event
     chat->answer = completion->content;
     buffer_init(&completion->content);
     chat->tokens_estimated = !completion->has_usage;
-    chat->tokens = completion->has_usage
-                       ? completion->tokens
-                       : estimate_tokens(chat->answer.size + argument(request, ENGINE_CHAT_MESSAGE).size);
+    chat->tokens =
+        completion->has_usage
+            ? completion->tokens
+            : estimate_tokens(chat->answer.size + chat_text(request, ENGINE_CHAT_MESSAGE).size);
     return remember(context, request, outcome, error);
 }
 
@@ -562,8 +397,8 @@ ask_provider(struct context *context, struct request *request, struct outcome *o
     if (!breaker_admit(&chat->gate->breaker, now_us)) {
         struct provider_failure failure = {.status = STATUS_CIRCUIT_OPEN};
         uint64_t seconds = (breaker_retry_ms(&chat->gate->breaker, now_us) + 999) / 1000;
-        error_set(&failure.error, "%s failed too often; it is tried again in %llu s", provider->model,
-                  (unsigned long long)seconds);
+        error_set(&failure.error, "%s failed too often; it is tried again in %llu s",
+                  provider->model, (unsigned long long)seconds);
         return give_up(context, request, outcome, &failure, error);
     }
     chat->tried = &chat->gate->breaker;
@@ -571,8 +406,8 @@ ask_provider(struct context *context, struct request *request, struct outcome *o
     enum status status = read_history(context, request, chat, false, error);
     if (status != STATUS_OK)
         return status;
-    const struct prompt prompt = {argument(request, ENGINE_CHAT_AGENT_ID), &chat->recall, chat->history,
-                                  argument(request, ENGINE_CHAT_MESSAGE)};
+    const struct prompt prompt = {chat_text(request, ENGINE_CHAT_AGENT_ID), &chat->recall,
+                                  chat->history, chat_text(request, ENGINE_CHAT_MESSAGE)};
     struct buffer body;
     buffer_init(&body);
     provider_append_request(provider, &prompt, chat->streams, &body);
@@ -619,15 +454,16 @@ on_recalled(struct context *context, struct request *request, const struct event
 }
 
 static enum status
-recall(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
+recall(struct context *context, struct request *request, struct outcome *outcome,
+       struct error *error)
 {
     const struct chat *chat = request_progress(request);
     if (!chat->remembers)
         return generate(context, request, outcome, error);
     struct buffer payload;
     buffer_init(&payload);
-    recall_pack_query(&payload, argument(request, ENGINE_CHAT_AGENT_ID),
-                      argument(request, ENGINE_CHAT_MESSAGE));
+    recall_pack_query(&payload, chat_text(request, ENGINE_CHAT_AGENT_ID),
+                      chat_text(request, ENGINE_CHAT_MESSAGE));
     if (!payload.failed)
         outcome_call(outcome,
                      &(struct outcome_call){.service = "memory",
@@ -643,7 +479,7 @@ recall(struct context *context, struct request *request, struct outcome *outcome
 static void
 name_conversation(struct context *context, const struct request *request, struct chat *chat)
 {
-    struct text given = argument(request, ENGINE_CHAT_CONVERSATION_ID);
+    struct text given = chat_text(request, ENGINE_CHAT_CONVERSATION_ID);
     if (text_is_empty(given)) {
         struct uuid id = context_uuid(context);
         uuid_format(&id, chat->conversation);
@@ -658,7 +494,7 @@ begin(struct context *context, struct request *request, struct outcome *outcome,
       struct error *error)
 {
     struct engine *engine = context_state(context);
-    struct text name = argument(request, ENGINE_CHAT_MODEL);
+    struct text name = chat_text(request, ENGINE_CHAT_MODEL);
     enum model model;
     if (arguments_has(request_arguments(request), ENGINE_CHAT_METADATA) &&
         request_arguments(request)->values[ENGINE_CHAT_METADATA].raw.size > METADATA_SIZE_MAX) {
@@ -680,7 +516,7 @@ begin(struct context *context, struct request *request, struct outcome *outcome,
     chat->model = model;
     chat->model_named = !text_is_empty(name);
     chat->streams = wants_stream && request_wants_stream(request);
-    chat->remembers = flag(request, ENGINE_CHAT_MEMORY_ENABLED);
+    chat->remembers = chat_flag(request, ENGINE_CHAT_MEMORY_ENABLED);
     completion_init(&chat->completion);
     name_conversation(context, request, chat);
     request_set_progress(request, chat, chat_destroy);
@@ -691,7 +527,7 @@ enum status
 chat_run(struct context *context, struct request *request, struct outcome *outcome,
          struct error *error)
 {
-    return begin(context, request, outcome, flag(request, ENGINE_CHAT_STREAM), error);
+    return begin(context, request, outcome, chat_flag(request, ENGINE_CHAT_STREAM), error);
 }
 
 enum status

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/engine/chat.h - one message to an agent, from the question to the answer that is on disk.
  *
- * recall (memory.search) -> generate (built-in model, or the provider over HTTP) -> remember (memory.store) -> both
- * turns in one batch -> reply. Memory that fails degrades the answer, and says so in its metadata; a provider that
- * fails is replaced by sos-local when the caller named no model and nothing of an answer has left. */
+ * recall (memory.search) -> generate (built-in model, or the provider over HTTP) -> remember
+ * (memory.store) -> both turns in one batch -> reply. Memory that fails degrades the answer, and
+ * says so in its metadata; a provider that fails is replaced by sos-local when the caller named no
+ * model and nothing of an answer has left. */
 #ifndef SOS_ENGINE_CHAT_H
 #define SOS_ENGINE_CHAT_H
 

@@ -90,10 +90,12 @@ take_object(struct completion *completion, const struct value *map, const char *
     struct value found;
     char message[200], code[64];
     if (find_error(map, message, code)) {
-        error_set(&completion->error, "the server says: %s", message[0] ? message : "an error without words");
+        error_set(&completion->error, "the server says: %s",
+                  message[0] ? message : "an error without words");
         return completion->failure = STATUS_GENERATION_FAILED;
     }
-    if (value_find(map, "usage", &found) && value_find_uint(&found, "total_tokens", &completion->tokens))
+    if (value_find(map, "usage", &found) &&
+        value_find_uint(&found, "total_tokens", &completion->tokens))
         completion->has_usage = true;
     if (value_find(map, "choices", &found))
         return take_choice(completion, &found, member);
@@ -110,7 +112,8 @@ take_json(struct completion *completion, struct json_parser *parser, struct text
     enum status status = json_to_msgpack(parser, json, &packed, NULL);
     if (status == STATUS_NOMEM)
         status = fail_nomem(completion);
-    else if (status != STATUS_OK || !value_parse(buffer_bytes(&packed), &map) || map.type != VALUE_MAP)
+    else if (status != STATUS_OK || !value_parse(buffer_bytes(&packed), &map) ||
+             map.type != VALUE_MAP)
         status = fail(completion, "the answer is not JSON");
     else
         status = take_object(completion, &map, member);
@@ -118,7 +121,8 @@ take_json(struct completion *completion, struct json_parser *parser, struct text
     return status;
 }
 
-/* ---- lines. An event of this protocol is one data line; other fields and comments say nothing here. */
+/* ---- lines. An event of this protocol is one data line; other fields and comments say nothing
+ * here. */
 
 static enum status
 take_line(struct completion *completion, struct json_parser *parser, struct text line)
@@ -219,8 +223,9 @@ completion_end(struct completion *completion, struct json_parser *parser, struct
         take_line(completion, parser, rest);
     if (completion->failure == STATUS_OK && !is_json && !completion->marked_done &&
         completion->finish_reason[0] == '\0')
-        fail(completion, completion->content.size > 0 ? "the answer broke off"
-                                                      : "the server sent no answer that can be read");
+        fail(completion, completion->content.size > 0
+                             ? "the answer broke off"
+                             : "the server sent no answer that can be read");
     if (completion->failure == STATUS_OK && completion->content.size == 0)
         fail(completion, "the answer is empty");
     return report(completion, error);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/engine/completion.h - reads the answer of an OpenAI-compatible server as its bytes arrive.
  *
- * Server-sent events or one JSON body, told apart by the first character: the Content-Type is not believed. Any
- * bytes are safe; lines, the body and the answer are bounded. After a failure further bytes are passed over. */
+ * Server-sent events or one JSON body, told apart by the first character: the Content-Type is not
+ * believed. Any bytes are safe; lines, the body and the answer are bounded. After a failure further
+ * bytes are passed over. */
 #ifndef SOS_ENGINE_COMPLETION_H
 #define SOS_ENGINE_COMPLETION_H
 
@@ -42,8 +43,8 @@ enum status completion_feed(struct completion *completion, struct json_parser *p
 enum status completion_end(struct completion *completion, struct json_parser *parser,
                            struct error *error);
 
-/* The message of a body such as {"error": {"message": …, "code": …}}; false when it is none. code may
- * be "". Both are cut and cleaned by the rules of error_copy_text. */
+/* The message of a body such as {"error": {"message": …, "code": …}}; false when it is none. code
+ * may be "". Both are cut and cleaned by the rules of error_copy_text. */
 bool completion_read_error(struct json_parser *parser, struct bytes body, char message[static 200],
                            char code[static 64]);
 

@@ -7,7 +7,8 @@
 
 enum { SEQUENCE_SIZE = 8, LENGTHS_SIZE = 3 };
 
-/* ---- keys: agent length (2 bytes), agent, conversation length (1 byte), conversation [, number] */
+/* ---- keys: agent length (2 bytes), agent, conversation length (1 byte), conversation [, number]
+ */
 
 static void
 append_key(struct buffer *key, const struct conversation_id *id)
@@ -111,9 +112,9 @@ conversation_get(struct context *context, const struct conversation_id *id,
     buffer_init(&key);
     buffer_init(&row);
     append_key(&key, id);
-    enum status status = key.failed ? STATUS_NOMEM
-                                    : context_get(context, SPACE_CONVERSATION, buffer_bytes(&key),
-                                                  &row, error);
+    enum status status =
+        key.failed ? STATUS_NOMEM
+                   : context_get(context, SPACE_CONVERSATION, buffer_bytes(&key), &row, error);
     if (status == STATUS_OK && !conversation_decode(buffer_bytes(&row), conversation)) {
         error_set(error, "a conversation's row cannot be read");
         status = STATUS_STORE_FAILED;
@@ -142,8 +143,9 @@ put_turn(struct outcome *outcome, struct buffer *key, uint64_t sequence, const s
 }
 
 enum status
-conversation_append(struct context *context, struct outcome *outcome, const struct conversation_id *id,
-                    const struct turn *question, const struct turn *answer, struct error *error)
+conversation_append(struct context *context, struct outcome *outcome,
+                    const struct conversation_id *id, const struct turn *question,
+                    const struct turn *answer, struct error *error)
 {
     struct conversation conversation = {.created_us = question->at_us};
     enum status status = conversation_get(context, id, &conversation, error);
@@ -159,7 +161,8 @@ conversation_append(struct context *context, struct outcome *outcome, const stru
 
     conversation.turns += 2;
     conversation.updated_us = answer->at_us;
-    snprintf(conversation.last_model, sizeof conversation.last_model, "%.*s", TEXT_ARGS(answer->model));
+    snprintf(conversation.last_model, sizeof conversation.last_model, "%.*s",
+             TEXT_ARGS(answer->model));
     conversation_encode(&row, &conversation);
     status = key.failed || row.failed ? STATUS_NOMEM : STATUS_OK;
     if (status == STATUS_OK)
@@ -224,7 +227,8 @@ turns_at(const struct turns *turns, size_t index)
     struct turn turn = {0};
     size_t place = turns->count - 1 - index;
     size_t begin = place == 0 ? 0 : turns->ends[place - 1];
-    bool good = turn_decode((struct bytes){turns->rows.data + begin, turns->ends[place] - begin}, &turn);
+    bool good =
+        turn_decode((struct bytes){turns->rows.data + begin, turns->ends[place] - begin}, &turn);
     ASSERT(good); /* take_row has read it */
     return turn;
 }

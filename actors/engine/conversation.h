@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/engine/conversation.h - what was said: rows of conversations and of their turns.
  *
- * A conversation belongs to (agent, id): the same id of another agent is another conversation. Keys begin with
- * the lengths of both, so that no id runs into another. A conversation's row counts its turns; whoever appends reads it in the
- * same step, so turns of chats that ran at once stand one after the other. */
+ * A conversation belongs to (agent, id): the same id of another agent is another conversation. Keys
+ * begin with the lengths of both, so that no id runs into another. A conversation's row counts its
+ * turns; whoever appends reads it in the same step, so turns of chats that ran at once stand one
+ * after the other. */
 #ifndef SOS_ENGINE_CONVERSATION_H
 #define SOS_ENGINE_CONVERSATION_H
 
@@ -55,8 +56,9 @@ struct turns {
 };
 
 /* At most count_max turns whose rows take at most bytes_max. Clear it whatever comes back. */
-enum status turns_read(struct turns *turns, struct context *context, const struct conversation_id *id,
-                       size_t count_max, size_t bytes_max, struct error *error);
+enum status turns_read(struct turns *turns, struct context *context,
+                       const struct conversation_id *id, size_t count_max, size_t bytes_max,
+                       struct error *error);
 void turns_clear(struct turns *turns);
 /* index 0: the oldest. Views into turns. */
 struct turn turns_at(const struct turns *turns, size_t index);

@@ -6,10 +6,7 @@
 #include "actors/engine/chat.h"
 #include "contracts/engine.h"
 
-enum {
-    SCHEMA = 1,
-    HISTORY_REPLY_MAX = 200 * 1024
-};
+enum { SCHEMA = 1, HISTORY_REPLY_MAX = 200 * 1024 };
 
 /* ---- state */
 
@@ -49,7 +46,8 @@ state_new(void **state_p, const struct config *config, struct metrics *metrics, 
     return STATUS_OK;
 }
 
-/* Rows are read where they are needed; at start each is looked at, so that a damaged one is named then. */
+/* Rows are read where they are needed; at start each is looked at, so that a damaged one is named
+ * then. */
 static enum status
 apply(void *state, store_space space, struct bytes key, struct bytes value, bool deleted,
       struct error *error)
@@ -63,11 +61,13 @@ apply(void *state, store_space space, struct bytes key, struct bytes value, bool
 static const char *
 provider_status(const struct engine *engine, struct now now)
 {
-    return breaker_retry_ms(&engine->gate->breaker, now.monotonic_us) > 0 ? "circuit_open" : "available";
+    return breaker_retry_ms(&engine->gate->breaker, now.monotonic_us) > 0 ? "circuit_open"
+                                                                          : "available";
 }
 
 static void
-pack_model(struct buffer *out, const char *id, struct text name, const char *status, const char *type)
+pack_model(struct buffer *out, const char *id, struct text name, const char *status,
+           const char *type)
 {
     pack_map(out, 4);
     pack_pair_string(out, "id", id);
@@ -77,7 +77,8 @@ pack_model(struct buffer *out, const char *id, struct text name, const char *sta
 }
 
 static enum status
-models(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
+models(struct context *context, struct request *request, struct outcome *outcome,
+       struct error *error)
 {
     (void)request;
     (void)error;
@@ -95,9 +96,10 @@ models(struct context *context, struct request *request, struct outcome *outcome
             out->failed = true;
         buffer_clear(&name);
     }
-    pack_model(out, model_local_id, text_of("SOS local: recalls and cites, no language model"), "available",
+    pack_model(out, model_local_id, text_of("SOS local: recalls and cites, no language model"),
+               "available", "builtin");
+    pack_model(out, model_mock_id, text_of("SOS mock: repeats the message"), "available",
                "builtin");
-    pack_model(out, model_mock_id, text_of("SOS mock: repeats the message"), "available", "builtin");
     return STATUS_OK;
 }
 
@@ -151,9 +153,9 @@ history(struct context *context, struct request *request, struct outcome *outcom
     struct turns *turns = calloc(1, sizeof *turns);
     if (!turns)
         return STATUS_NOMEM;
-    status = turns_read(turns, context, &id,
-                        (size_t)arguments_integer(arguments, ENGINE_HISTORY_LIMIT), HISTORY_REPLY_MAX,
-                        error);
+    status =
+        turns_read(turns, context, &id, (size_t)arguments_integer(arguments, ENGINE_HISTORY_LIMIT),
+                   HISTORY_REPLY_MAX, error);
     if (status == STATUS_OK) {
         struct buffer *out = outcome_reply(outcome);
         pack_map(out, 3);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/engine/gate.h - what chats in flight share: places, and the provider's circuit breaker.
  *
- * Held by the state and by every chat in flight, freed by the last of them: a chat outlives a state that is made
- * anew after a failed commit. Nothing here is worth keeping over that. One thread. */
+ * Held by the state and by every chat in flight, freed by the last of them: a chat outlives a state
+ * that is made anew after a failed commit. Nothing here is worth keeping over that. One thread. */
 #ifndef SOS_ENGINE_GATE_H
 #define SOS_ENGINE_GATE_H
 

@@ -12,27 +12,30 @@ struct word {
 
 /* Sorted, for bsearch. Letters behind an apostrophe (what's, I'm, we'll) stand here too. */
 static const char *const empty_words[] = {
-    "a",     "about",  "again",  "all",    "also",   "am",    "an",    "and",    "any",    "anything",
-    "are",   "as",     "at",     "be",     "been",   "but",   "by",    "can",    "could",  "d",
-    "did",   "do",     "does",   "for",    "from",   "had",   "has",   "have",   "he",     "hello",
-    "her",   "hers",   "hey",    "hi",     "him",    "his",   "how",   "i",      "if",     "in",
-    "is",    "it",     "its",    "know",   "ll",     "m",     "many",  "may",    "me",     "might",
-    "mine",  "much",   "must",   "my",     "no",     "not",   "of",    "on",     "or",     "our",
-    "ours",  "please", "re",     "recall", "remember", "remind", "s",  "shall",  "she",    "should",
-    "so",    "some",   "t",      "tell",   "thank",  "thanks", "that", "the",    "their",  "them",
-    "there", "these",  "they",   "thing",  "things", "this",  "those", "to",     "told",   "us",
-    "ve",    "was",    "we",     "were",   "what",   "when",  "where", "which",  "who",    "whom",
-    "whose", "why",    "will",   "with",   "would",  "you",   "your",  "yours"};
+    "a",        "about",    "again",  "all",    "also",  "am",    "an",     "and",    "any",
+    "anything", "are",      "as",     "at",     "be",    "been",  "but",    "by",     "can",
+    "could",    "d",        "did",    "do",     "does",  "for",   "from",   "had",    "has",
+    "have",     "he",       "hello",  "her",    "hers",  "hey",   "hi",     "him",    "his",
+    "how",      "i",        "if",     "in",     "is",    "it",    "its",    "know",   "ll",
+    "m",        "many",     "may",    "me",     "might", "mine",  "much",   "must",   "my",
+    "no",       "not",      "of",     "on",     "or",    "our",   "ours",   "please", "re",
+    "recall",   "remember", "remind", "s",      "shall", "she",   "should", "so",     "some",
+    "t",        "tell",     "thank",  "thanks", "that",  "the",   "their",  "them",   "there",
+    "these",    "they",     "thing",  "things", "this",  "those", "to",     "told",   "us",
+    "ve",       "was",      "we",     "were",   "what",  "when",  "where",  "which",  "who",
+    "whom",     "whose",    "why",    "will",   "with",  "would", "you",    "your",   "yours"};
 
-static const char *const weak_words[] = {"call", "called", "calls", "get", "got", "make", "name", "named", "names"};
+static const char *const weak_words[] = {"call", "called", "calls", "get",  "got",
+                                         "make", "name",   "named", "names"};
 
-static const char *const question_words[] = {"how",  "what",  "when", "where", "which",
-                                             "who",  "whom",  "whose", "why"};
-static const char *const auxiliaries[] = {"am",   "are",  "can",   "could", "did",    "do",  "does", "had",
-                                          "has",  "have", "is",    "may",   "might",  "must", "shall", "should",
-                                          "was",  "were", "will",  "would"};
-static const char *const subjects[] = {"a",   "an",  "any",   "he",   "i",     "it",    "my",   "our", "she",
-                                       "that", "the", "their", "there", "they", "this", "we",  "you", "your"};
+static const char *const question_words[] = {"how", "what", "when",  "where", "which",
+                                             "who", "whom", "whose", "why"};
+static const char *const auxiliaries[] = {
+    "am", "are", "can",   "could", "did",   "do",     "does", "had",  "has",  "have",
+    "is", "may", "might", "must",  "shall", "should", "was",  "were", "will", "would"};
+static const char *const subjects[] = {"a",     "an",   "any",  "he",   "i",   "it",
+                                       "my",    "our",  "she",  "that", "the", "their",
+                                       "there", "they", "this", "we",   "you", "your"};
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -48,7 +51,8 @@ is_among(const struct word *word, const char *const *table, size_t count)
     return bsearch(word->data, table, count, sizeof *table, compare_word) != NULL;
 }
 
-/* Bytes of one character, and whether it is part of a word. Beyond ASCII: the punctuation blocks are not. */
+/* Bytes of one character, and whether it is part of a word. Beyond ASCII: the punctuation blocks
+ * are not. */
 static size_t
 look(struct text text, bool *letter)
 {
@@ -65,7 +69,8 @@ look(struct text text, bool *letter)
     uint8_t second = size > 1 ? at[1] : 0, third = size > 2 ? at[2] : 0;
     bool general = first == 0xe2 && (second == 0x80 || second == 0x81);
     bool ideographic = first == 0xe3 && second == 0x80;
-    bool fullwidth = first == 0xef && second == 0xbc && (third < 0x90 || third > 0x99) && third < 0xa1;
+    bool fullwidth =
+        first == 0xef && second == 0xbc && (third < 0x90 || third > 0x99) && third < 0xa1;
     bool arabic = first == 0xd8 && (second == 0x8c || second == 0x9b || second == 0x9f);
     bool latin = first == 0xc2;
     *letter = !(general || ideographic || fullwidth || arabic || latin);
@@ -190,7 +195,8 @@ keywords_of(struct keywords *words, struct text text)
 bool
 keywords_ask_for_anything(struct text text)
 {
-    static const char *const asking_words[] = {"know", "recall", "remember", "remind", "said", "told"};
+    static const char *const asking_words[] = {"know",   "recall", "remember",
+                                               "remind", "said",   "told"};
     struct word word;
     while (next_word(&text, &word))
         if (is_among(&word, asking_words, COUNT(asking_words)))
@@ -224,8 +230,9 @@ mark_at(struct text text, size_t *size)
     }
     if (text_starts_with(text, "\xd8\x9f") || text_starts_with(text, "\xef\xbc\x9f"))
         return MARK_QUESTION;
-    return text_starts_with(text, "\xe3\x80\x82") || text_starts_with(text, "\xef\xbc\x81") ? MARK_END
-                                                                                          : MARK_NONE;
+    return text_starts_with(text, "\xe3\x80\x82") || text_starts_with(text, "\xef\xbc\x81")
+               ? MARK_END
+               : MARK_NONE;
 }
 
 static bool
@@ -279,7 +286,8 @@ sentence_next(struct text *rest, struct sentence *sentence)
             whole.size += size;
         }
         /* "Really?!" is one sentence. */
-        while (rest->size > 0 && (rest->data[0] == '?' || rest->data[0] == '!' || rest->data[0] == '.')) {
+        while (rest->size > 0 &&
+               (rest->data[0] == '?' || rest->data[0] == '!' || rest->data[0] == '.')) {
             if (rest->data[0] == '?')
                 mark = MARK_QUESTION;
             rest->data++;
@@ -290,7 +298,8 @@ sentence_next(struct text *rest, struct sentence *sentence)
         if (sentence->text.size == 0)
             continue;
         bool stated = mark == MARK_END && sentence->text.data[sentence->text.size - 1] == '.';
-        sentence->is_question = mark == MARK_QUESTION || (!stated && begins_as_question(sentence->text));
+        sentence->is_question =
+            mark == MARK_QUESTION || (!stated && begins_as_question(sentence->text));
         return true;
     }
     return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/engine/keywords.h - a text as sentences and as a set of content words.
  *
- * For the built-in model: words are lower-cased and lightly stemmed for English, so that "called" meets "calls";
- * other languages meet on whole words. Any bytes are safe. */
+ * For the built-in model: words are lower-cased and lightly stemmed for English, so that "called"
+ * meets "calls"; other languages meet on whole words. Any bytes are safe. */
 #ifndef SOS_ENGINE_KEYWORDS_H
 #define SOS_ENGINE_KEYWORDS_H
 
@@ -14,7 +14,8 @@
 
 enum { WORDS_MAX = 256 /* of one text; what follows is not looked at */ };
 
-/* Words that say nothing alone (the, what, is) are left out; those that say little (called, name) are weak. */
+/* Words that say nothing alone (the, what, is) are left out; those that say little (called, name)
+ * are weak. */
 struct keywords {
     uint64_t stems[WORDS_MAX]; /* hashes, each once */
     bool weak[WORDS_MAX];

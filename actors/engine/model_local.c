@@ -70,8 +70,8 @@ insert(struct candidate *best, size_t *count, const struct candidate *candidate)
 
 /* A short note is one statement; of a long one the sentence that fits best is cited. */
 static void
-weigh(const struct keywords *asked, const struct local_note *note, bool anything, struct candidate *best,
-      size_t *count)
+weigh(const struct keywords *asked, const struct local_note *note, bool anything,
+      struct candidate *best, size_t *count)
 {
     struct keywords stated;
     struct text rest = note->words;
@@ -93,7 +93,8 @@ weigh(const struct keywords *asked, const struct local_note *note, bool anything
             found.cited.words = text_cut(sentence.text, LOCAL_CITATION_SIZE_MAX);
         }
     }
-    bool whole = statements > 1 && statements == sentences && note->words.size <= LOCAL_CITATION_SIZE_MAX;
+    bool whole =
+        statements > 1 && statements == sentences && note->words.size <= LOCAL_CITATION_SIZE_MAX;
     unsigned score = anything ? found.score : score_of(asked, &stated);
     if (whole && score >= found.score && score > 0) {
         found.score = score;
@@ -119,11 +120,13 @@ append_citation(struct buffer *content, const struct local_citation *citation)
 }
 
 static void
-acknowledge(const struct local_question *question, const struct parts *parts, struct buffer *content)
+acknowledge(const struct local_question *question, const struct parts *parts,
+            struct buffer *content)
 {
     if (parts->said.count == 0) {
-        buffer_append_string(content, "Hello. Tell me something to remember, or ask me about what you "
-                                      "have told me.");
+        buffer_append_string(content,
+                             "Hello. Tell me something to remember, or ask me about what you "
+                             "have told me.");
         return;
     }
     struct text words = text_cut(question->message, LOCAL_CITATION_SIZE_MAX);

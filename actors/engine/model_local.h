@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/engine/model_local.h - sos-local: answers without a language model, from what it was told.
  *
- * A statement is acknowledged. A question is answered by citing the statements that share most content words with it, the
- * newest first among equals. The same input always gives the same answer. */
+ * A statement is acknowledged. A question is answered by citing the statements that share most
+ * content words with it, the newest first among equals. The same input always gives the same
+ * answer. */
 #ifndef SOS_ENGINE_MODEL_LOCAL_H
 #define SOS_ENGINE_MODEL_LOCAL_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/engine/provider_openai.h - any OpenAI-compatible server: its settings, the request to it, and what its
- * failures mean. Talks to nobody itself. */
+/* actors/engine/provider_openai.h - any OpenAI-compatible server: its settings, the request to it,
+ * and what its failures mean. Talks to nobody itself. */
 #ifndef SOS_ENGINE_PROVIDER_OPENAI_H
 #define SOS_ENGINE_PROVIDER_OPENAI_H
 
@@ -18,7 +18,8 @@ struct provider {
     uint32_t timeout_ms;
 };
 
-/* From openai.*; none configured is fine. VALIDATION names the key that is wrong, never its secret value. */
+/* From openai.*; none configured is fine. VALIDATION names the key that is wrong, never its secret
+ * value. */
 enum status provider_open(struct provider *provider, const struct config *config,
                           struct error *error);
 void provider_close(struct provider *provider); /* overwrites the key */

@@ -43,7 +43,7 @@ add(struct recall *recall, const struct recalled *item)
 }
 
 static void
-take_citations(struct recall *recall, const struct value *metadata)
+take_citations(struct recall *recall, const struct value *metadata, struct text episode)
 {
     struct value cited, entry;
     if (!value_find(metadata, "cited", &cited) || cited.type != VALUE_ARRAY)
@@ -51,8 +51,12 @@ take_citations(struct recall *recall, const struct value *metadata)
     struct entries entries = value_entries(&cited);
     for (size_t i = 0; i < LOCAL_CITATIONS_MAX && entries_next(&entries, &entry); i++) {
         struct recalled item = {.at_us = time_of(&entry, "at"), .is_cited = true};
-        if (!value_find_text(&entry, "id", &item.id) || !value_find_text(&entry, "text", &item.words))
+        if (!value_find_text(&entry, "id", &item.id) ||
+            !value_find_text(&entry, "text", &item.words))
             continue;
+        if (text_is_empty(
+                item.id)) /* said in the episode's conversation, which need not be this one */
+            item.id = episode;
         item.words = text_cut(item.words, RECALL_CONTENT_MAX);
         item.content = item.words;
         add(recall, &item);
@@ -65,7 +69,8 @@ take_memory(struct recall *recall, const struct value *memory)
     struct recalled item = {.at_us = time_of(memory, "created_at")};
     struct value metadata;
     struct text source, user;
-    if (!value_find_text(memory, "id", &item.id) || !value_find_text(memory, "content", &item.content))
+    if (!value_find_text(memory, "id", &item.id) ||
+        !value_find_text(memory, "content", &item.content))
         return;
     item.content = text_cut(item.content, RECALL_CONTENT_MAX);
     item.words = item.content;
@@ -77,7 +82,7 @@ take_memory(struct recall *recall, const struct value *memory)
         item.words = text_cut(user, RECALL_CONTENT_MAX);
     add(recall, &item);
     if (is_chat)
-        take_citations(recall, &metadata);
+        take_citations(recall, &metadata, item.id);
 }
 
 enum status

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/engine/recall.h - what the memory service gave for a message, and what it is given to keep of an exchange.
+/* actors/engine/recall.h - what the memory service gave for a message, and what it is given to keep
+ * of an exchange.
  *
- * An episode carries the user's own words and what the answer rested on beside its text: so a question asked often
- * does not bury the statement that answers it. */
+ * An episode carries the user's own words and what the answer rested on beside its text: so a
+ * question asked often does not bury the statement that answers it. */
 #ifndef SOS_ENGINE_RECALL_H
 #define SOS_ENGINE_RECALL_H
 
@@ -57,6 +58,7 @@ struct exchange {
 void recall_pack_episode(struct buffer *out, const struct exchange *exchange);
 
 /* citations as a list of {id, text, at}. */
-void recall_pack_citations(struct buffer *out, const struct local_citation *citations, size_t count);
+void recall_pack_citations(struct buffer *out, const struct local_citation *citations,
+                           size_t count);
 
 #endif

@@ -58,7 +58,8 @@ decode(struct text id, struct bytes row, struct agent *agent)
         return false;
     memcpy(agent->id, id.data, id.size);
     return read_status(&map, &agent->status) &&
-           read_text(&map, "curve_public_key", agent->curve_public_key, sizeof agent->curve_public_key) &&
+           read_text(&map, "curve_public_key", agent->curve_public_key,
+                     sizeof agent->curve_public_key) &&
            read_text(&map, "name", agent->name, sizeof agent->name) &&
            read_text(&map, "model", agent->model, sizeof agent->model) &&
            read_text(&map, "public_key", agent->public_key, sizeof agent->public_key) &&

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/identity/agent.h - rows of agents and their keys.
  *
- * One row per agent, and what finds it: by age, by key, and a mark while the broker has not confirmed its last change.
- * All of them are written in one step. A row says pending before the broker hears of its key, and revoking before the key is taken
- * off: so whatever a crash leaves behind can be asked of the broker again. */
+ * One row per agent, and what finds it: by age, by key, and a mark while the broker has not
+ * confirmed its last change. All of them are written in one step. A row says pending before the
+ * broker hears of its key, and revoking before the key is taken off: so whatever a crash leaves
+ * behind can be asked of the broker again. */
 #ifndef SOS_IDENTITY_AGENT_H
 #define SOS_IDENTITY_AGENT_H
 
@@ -22,9 +23,9 @@ enum {
 
 /*    id          word */
 #define AGENT_STATUS_MAP(X)                                                                        \
-    X(PENDING, "pending")       /* the broker may not know the key yet */                          \
+    X(PENDING, "pending") /* the broker may not know the key yet */                                \
     X(REGISTERED, "registered")                                                                    \
-    X(REVOKING, "revoking")     /* the broker may still let the key in */                          \
+    X(REVOKING, "revoking") /* the broker may still let the key in */                              \
     X(REVOKED, "revoked")
 
 enum agent_status {

@@ -7,11 +7,7 @@
 #include "actors/identity/sync.h"
 #include "contracts/identity.h"
 
-enum {
-    SCHEMA = 1,
-    LIST_REPLY_MAX = 200 * 1024,
-    AGE_SIZE = 8
-};
+enum { SCHEMA = 1, LIST_REPLY_MAX = 200 * 1024, AGE_SIZE = 8 };
 
 /* ---- reading */
 

@@ -62,8 +62,10 @@ close_agent(struct context *context, struct outcome *outcome, struct agent *agen
 static enum status
 report_unconfirmed(const struct event *event, const char *what, struct error *error)
 {
-    error_set(error, "%s is recorded, but the broker has not confirmed it yet (%s); it is asked again by itself",
-              what, event->error.message);
+    error_set(
+        error,
+        "%s is recorded, but the broker has not confirmed it yet (%s); it is asked again by itself",
+        what, event->error.message);
     return STATUS_UNAVAILABLE;
 }
 
@@ -115,7 +117,8 @@ read_agent(const struct request *request, struct agent *agent, struct error *err
     copy(agent->model, argument(request, IDENTITY_REGISTER_MODEL));
     copy(agent->public_key, public_key);
     if (!curve_key_is_valid(agent->curve_public_key)) {
-        error_set_field(error, "curve_public_key", "expected the Z85 text of a CURVE key, 40 characters");
+        error_set_field(error, "curve_public_key",
+                        "expected the Z85 text of a CURVE key, 40 characters");
         return STATUS_VALIDATION;
     }
     return STATUS_OK;
@@ -131,9 +134,9 @@ find_same(struct context *context, const struct agent *wanted, struct error *err
         strcmp(found.curve_public_key, wanted->curve_public_key) == 0)
         return STATUS_OK;
     if (status == STATUS_OK) {
-        error_set_word(error, "agent_exists", found.status == AGENT_REVOKED
-                                                  ? "%s was revoked; its name is not given again"
-                                                  : "%s is registered already",
+        error_set_word(error, "agent_exists",
+                       found.status == AGENT_REVOKED ? "%s was revoked; its name is not given again"
+                                                     : "%s is registered already",
                        wanted->id);
         return STATUS_ALREADY_EXISTS;
     }
@@ -242,7 +245,8 @@ on_revoked(struct context *context, struct request *request, const struct event 
 }
 
 enum status
-revoke_agent(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
+revoke_agent(struct context *context, struct request *request, struct outcome *outcome,
+             struct error *error)
 {
     struct agent agent;
     enum status status =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/identity/register.h - registering and revoking: the row first, then the broker, then the row's end. */
+/* actors/identity/register.h - registering and revoking: the row first, then the broker, then the
+ * row's end. */
 #ifndef SOS_IDENTITY_REGISTER_H
 #define SOS_IDENTITY_REGISTER_H
 

@@ -8,6 +8,7 @@
 /* What one run has done, and the agent it asks the broker about. */
 struct run {
     char agent[MESSAGE_NAME_MAX + 1];
+    char key[CURVE_KEY_TEXT_SIZE]; /* the last one that was listed */
     unsigned adopted, finished;
 };
 
@@ -74,7 +75,8 @@ on_confirmed(struct context *context, struct request *request, const struct even
         close_agent(context, outcome, &agent);
         run->finished++;
     } else if (open && agent.status == AGENT_PENDING && broker_refuses(event->status)) {
-        log_warn(context_logger(context), "%s is not registered: %s", agent.id, event->error.message);
+        log_warn(context_logger(context), "%s is not registered: %s", agent.id,
+                 event->error.message);
         agent_delete(outcome, &agent);
         run->finished++;
     } else if (event->status != STATUS_OK) {
@@ -124,13 +126,44 @@ adopt(struct context *context, struct outcome *outcome, struct run *run, const s
     return STATUS_OK;
 }
 
+static resume_fn on_keys;
+
+static void
+list_keys(struct outcome *outcome, const struct run *run)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, 1);
+    pack_pair_string(&payload, "after", run->key);
+    if (payload.failed)
+        outcome_reply(outcome)->failed = true;
+    else
+        outcome_call(outcome,
+                     &(struct outcome_call){
+                         .service = "bus", .type = "key_list", .payload = buffer_bytes(&payload)},
+                     on_keys);
+    buffer_clear(&payload);
+}
+
+static void
+remember_key(struct run *run, const struct value *entry)
+{
+    struct text key;
+    if (!value_find_text(entry, "curve_public_key", &key) || key.size >= sizeof run->key)
+        return;
+    memcpy(run->key, key.data, key.size);
+    run->key[key.size] = '\0';
+}
+
 static enum status
 on_keys(struct context *context, struct request *request, const struct event *event,
         struct outcome *outcome, struct error *error)
 {
     struct identities *identities = context_state(context);
     struct run *run = request_progress(request);
+    char after[CURVE_KEY_TEXT_SIZE];
     struct value map, keys, entry;
+    bool more = false;
     if (event->status != STATUS_OK) {
         *error = event->error;
         return event->status;
@@ -140,11 +173,22 @@ on_keys(struct context *context, struct request *request, const struct event *ev
         error_set(error, "the broker's list of keys cannot be read");
         return STATUS_BAD_GATEWAY;
     }
+    memcpy(after, run->key, sizeof after);
     struct entries entries = value_entries(&keys);
     while (entries_next(&entries, &entry)) {
         enum status status = adopt(context, outcome, run, &entry, error);
         if (status != STATUS_OK)
             return status;
+        remember_key(run, &entry);
+    }
+    value_find_bool(&map, "more", &more);
+    if (more && strcmp(run->key, after) == 0) {
+        error_set(error, "the broker's list of keys does not go on");
+        return STATUS_BAD_GATEWAY;
+    }
+    if (more) {
+        list_keys(outcome, run);
+        return STATUS_PENDING;
     }
     identities->list_us = context_now(context).monotonic_us + SYNC_LIST_US;
     return finish_next(context, request, outcome, error);
@@ -161,6 +205,6 @@ sync_agents(struct context *context, struct request *request, struct outcome *ou
     request_set_progress(request, run, free);
     if (context_now(context).monotonic_us < identities->list_us)
         return finish_next(context, request, outcome, error);
-    outcome_call(outcome, &(struct outcome_call){.service = "bus", .type = "key_list"}, on_keys);
+    list_keys(outcome, run);
     return STATUS_PENDING;
 }

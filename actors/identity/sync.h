@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/identity/sync.h - the service's routine: keys that were added to the broker's table offline become
- * agents here, and what the broker has not confirmed is asked of it again. */
+/* actors/identity/sync.h - the service's routine: keys that were added to the broker's table
+ * offline become agents here, and what the broker has not confirmed is asked of it again. */
 #ifndef SOS_IDENTITY_SYNC_H
 #define SOS_IDENTITY_SYNC_H
 

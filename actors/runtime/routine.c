@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a service asks of itself: an ordinary request, from the service to the service, that nobody outside sees. */
+/* What a service asks of itself: an ordinary request, from the service to the service, that nobody
+ * outside sees. */
 #include <stdio.h>
 
 #include "actors/runtime/dispatch_core.h"

@@ -207,7 +207,8 @@ open_socket(struct router *router, struct error *error)
     if (!router->socket)
         return fail(error, "open the ROUTER socket");
     void *socket = router->socket;
-    int64_t message_max = FRAME_SIZE_MAX;
+    /* libzmq compares what stands on the wire: the frame in its box. */
+    int64_t message_max = FRAME_SIZE_MAX + WIRE_OVERHEAD;
     bool set = set_int(socket, ZMQ_ROUTER_MANDATORY, 1) && set_int(socket, ZMQ_LINGER, 0) &&
                set_int(socket, ZMQ_SNDHWM, SEND_HWM) && set_int(socket, ZMQ_RCVHWM, RECEIVE_HWM) &&
                set_int(socket, ZMQ_BACKLOG, BACKLOG) &&

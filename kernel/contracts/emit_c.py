@@ -150,6 +150,8 @@ def operation_row(contract, operation):
         members.append(f".capability_resource = {c_text(capability['resource'])}")
         if capability["subject"]:
             members.append(f".capability_subject = {c_text(capability['subject'])}")
+    if operation.acts_for:
+        members.append(f".capability_subject = {c_text(operation.acts_for)}")
     return "    {" + ",\n     ".join(members) + "},\n"
 
 

@@ -32,7 +32,7 @@ FIELD_KEYS = {"name", "type", "item", "required", "default", "min", "max", "enum
 SHAPE_KEYS = {"fields", "nullable", "optional"}  # only in answers
 OPERATION_KEYS = {"name", "handler", "type", "summary", "http", "flags", "timeout_ms", "body_max", "request",
                   "request_of", "response", "response_of", "response_type", "response_list", "response_or", "chunk",
-                  "capability", "errors"}
+                  "capability", "acts_for", "errors"}
 
 
 class ContractError(Exception):
@@ -368,6 +368,12 @@ def read_routes(where, value, fields):
     return routes
 
 
+def read_subject(where, value, fields):
+    if value is not None and value not in [field.name for field in fields if field.type in TEXT_TYPES]:
+        fail(where, show(value), "a field of the request that holds text")
+    return value
+
+
 def read_capability(where, value, fields):
     if value is None:
         return None
@@ -383,10 +389,7 @@ def read_capability(where, value, fields):
             fail(f"{where}: resource", f"{{{name}}}", "a field of the request")
         if name in known and known[name].type not in TEXT_TYPES:
             fail(f"{where}: resource", f"{{{name}}} of type {known[name].type}", "a field that holds text")
-    subject = value.get("subject")
-    if subject is not None and (not isinstance(subject, str) or subject not in known
-                                or known[subject].type not in TEXT_TYPES):
-        fail(f"{where}: subject", show(subject), "a field of the request that holds text")
+    subject = read_subject(f"{where}: subject", value.get("subject"), fields)
     return {"action": value["action"], "resource": resource, "subject": subject, "resolved": resolved}
 
 
@@ -461,6 +464,9 @@ def read_operation(where, definition, types, statuses, earlier, fields_max):
         fail(f"{where}: request", f"{len(operation.fields)} fields", f"at most {fields_max} (ARGUMENTS_MAX)")
     operation.routes = read_routes(f"{where}: http", definition.get("http", []), operation.fields)
     operation.capability = read_capability(f"{where}: capability", definition.get("capability"), operation.fields)
+    operation.acts_for = read_subject(f"{where}: acts_for", definition.get("acts_for"), operation.fields)
+    if operation.acts_for and operation.capability:
+        fail(f"{where}: acts_for", show(operation.acts_for), "nothing beside a capability, which names its subject")
     if "dangerous" in operation.flags and operation.capability is None:
         fail(f"{where}: flags", "dangerous", "a capability beside it")
     operation.errors = read_errors(f"{where}: errors", definition.get("errors", []), statuses)

@@ -19,7 +19,8 @@ enum {
     HANDSHAKE_MS = 5000,
     ZMTP_HEARTBEAT_MS = 1000,
     ZMTP_HEARTBEAT_TIMEOUT_MS = 3000,
-    BYE_LINGER_MS = 100
+    BYE_LINGER_MS = 100,
+    CURVE_BOX_BYTES = 64 /* a MESSAGE command adds 33 to its frame */
 };
 
 static const char monitor_endpoint[] = "inproc://monitor";
@@ -53,7 +54,8 @@ set_options(void *socket, const struct connection *connection)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!set_int(socket, numbers[i].option, numbers[i].value))
             return false;
-    int64_t frame_max = FRAME_SIZE_MAX;
+    /* libzmq compares what stands on the wire: the frame in its box. */
+    int64_t frame_max = FRAME_SIZE_MAX + CURVE_BOX_BYTES;
     return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max) == 0 &&
            zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, connection->broker_public_key,
                           CURVE_KEY_TEXT_SIZE) == 0 &&

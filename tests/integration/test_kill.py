@@ -15,6 +15,7 @@ import unittest
 from swarm import Swarm
 
 CLIENTS = 8
+TURNS_MAX = 100  # of one conversation
 QUICK = bool(os.environ.get("SOS_TEST_QUICK"))
 KILLS = int(os.environ.get("SOS_TEST_KILLS") or (3 if QUICK else 12))
 PARTS = ("broker", "gateway", "memory", "engine", "identity", "supervisor")
@@ -28,7 +29,7 @@ class Writer(threading.Thread):
         self.swarm, self.number, self.stop = swarm, number, stop
         self.agent = f"agent:writer{number}"
         self.memories = {}
-        self.turns = []
+        self.turns = {}  # conversation id -> what was said in it
         self.sent = 0
 
     def post(self, door, path, body):
@@ -51,11 +52,13 @@ class Writer(threading.Thread):
                     if status == 200:
                         self.memories[answer["memory_id"]] = text
                 else:
+                    # Short conversations, so that one answer of engine.history holds all of one.
+                    conversation = f"c-{self.sent // (4 * TURNS_MAX)}"
                     status, answer = self.post("engine", "/chat", {
                         "message": text, "agent_id": self.agent, "model": "sos-mock-v1",
-                        "conversation_id": f"c-{self.agent}"})
+                        "conversation_id": conversation})
                     if status == 200:
-                        self.turns.append(text)
+                        self.turns.setdefault(conversation, []).append(text)
             except (OSError, http.client.HTTPException, ValueError):
                 self.stop.wait(0.02)  # the door is being restarted: not a wait for a result
 
@@ -64,7 +67,7 @@ class Kill(unittest.TestCase):
     def test_nothing_acknowledged_is_lost(self):
         seed = int(os.environ.get("SOS_TEST_SEED") or time.time())
         rng = random.Random(seed)
-        slowest = 0.0
+        slowest = (0.0, "")
         with Swarm("log_level=error") as swarm:
             stop = threading.Event()
             writers = [Writer(swarm, number, stop) for number in range(CLIENTS)]
@@ -78,19 +81,19 @@ class Kill(unittest.TestCase):
                         swarm.kill_all() if rng.random() < 0.5 else self.kill_supervisor(swarm)
                         started = time.monotonic()
                         swarm.up()
-                        slowest = max(slowest, time.monotonic() - started)
+                        slowest = max(slowest, (time.monotonic() - started, part))
                     else:
                         swarm.kill(part)
-                        slowest = max(slowest, swarm.wait_healthy())
+                        slowest = max(slowest, (swarm.wait_healthy(), part))
             finally:
                 stop.set()
                 for writer in writers:
                     writer.join()
             swarm.wait_healthy()
             memories = sum(len(writer.memories) for writer in writers)
-            turns = sum(len(writer.turns) for writer in writers)
+            turns = sum(len(said) for writer in writers for said in writer.turns.values())
             print(f"\nseed {seed}: {KILLS} kills, {memories} memories and {turns} turns "
-                  f"acknowledged, slowest return to health {slowest:.2f} s")
+                  f"acknowledged, slowest return to health {slowest[0]:.2f} s ({slowest[1]})")
             self.assertGreater(memories, 0, f"seed {seed}")
             for writer in writers:
                 for memory_id, text in writer.memories.items():
@@ -110,14 +113,12 @@ class Kill(unittest.TestCase):
     def check_turns(self, swarm, writers, seed):
         """Each acknowledged turn stands in the conversation that the engine keeps."""
         for writer in writers:
-            if not writer.turns:
-                continue
-            found = swarm.run("call", "engine.history", f"conversation_id=c-{writer.agent}",
-                              f"agent_id={writer.agent}", "limit:=1000").stdout
-            said = {turn["content"] for turn in json.loads(found)["turns"]
-                    if turn["role"] == "user"}
-            lost = set(writer.turns[-500:]) - said
-            self.assertEqual(lost, set(), f"seed {seed}: lost turns")
+            for conversation, acknowledged in writer.turns.items():
+                found = swarm.run("call", "engine.history", f"conversation_id={conversation}",
+                                  f"agent_id={writer.agent}", "limit:=1000").stdout
+                said = {turn["content"] for turn in json.loads(found)["turns"]
+                        if turn["role"] == "user"}
+                self.assertEqual(set(acknowledged) - said, set(), f"seed {seed}: lost turns")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 """An OpenAI-compatible chat server for tests, behind a real connection, that can be made to fail.
 
 `mode` (change it at any time): "answer", "die" (closes mid-stream), "hang" (never answers),
-"drip" (one token every 50 ms), "error" (HTTP 500), "unauthorized" (401), "garbage" (no JSON),
-"huge" (an endless answer).
+"drip" (one token every 50 ms), "error" (HTTP 500), "unauthorized" (401), "overloaded" (429),
+"garbage" (no JSON), "huge" (an endless answer).
 """
 
 import json
@@ -102,6 +102,9 @@ class OpenAiServer:
             def mode_unauthorized(self, body):
                 self.send_json(401, {"error": {"message": "Incorrect API key provided",
                                                "type": "invalid_request_error"}})
+
+            def mode_overloaded(self, body):
+                self.send_json(429, {"error": {"message": "Rate limit reached", "type": "requests"}})
 
             def mode_garbage(self, body):
                 self.send_json(200, b"<html>not json</html>")

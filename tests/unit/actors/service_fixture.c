@@ -158,7 +158,8 @@ service_open(const struct service *service, const char *const *environment, stru
     f->config = config_new();
     f->parser = json_parser_new();
     if (environment)
-        assert_int_equal(config_apply_environment(f->config, environment, NULL, NULL, error), STATUS_OK);
+        assert_int_equal(config_apply_environment(f->config, environment, NULL, NULL, error),
+                         STATUS_OK);
     assert_int_equal(store_open_memory(&f->store, service->schema), STATUS_OK);
     f->options = (struct dispatch_options){.service = service,
                                            .store = f->store,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dispatch around one service without sockets: requests go in as JSON, replies come out as JSON, calls and HTTP requests
- * are kept until the test answers them, the clock stands until it is moved. */
+/* Dispatch around one service without sockets: requests go in as JSON, replies come out as JSON,
+ * calls and HTTP requests are kept until the test answers them, the clock stands until it is moved.
+ */
 #ifndef SOS_TEST_SERVICE_FIXTURE_H
 #define SOS_TEST_SERVICE_FIXTURE_H
 
@@ -54,11 +55,13 @@ struct service_fixture {
     uint64_t next_id;
 };
 
-/* environment: "SOS_X=y" strings, NULL-terminated, or NULL. NULL: the service refused to start, error has the words. */
+/* environment: "SOS_X=y" strings, NULL-terminated, or NULL. NULL: the service refused to start,
+ * error has the words. */
 struct service_fixture *service_open(const struct service *service, const char *const *environment,
                                      struct error *error);
 void service_close(struct service_fixture **fixture_p);
-void service_reopen(struct service_fixture *f); /* as after a crash: a new dispatch on the same store */
+void
+service_reopen(struct service_fixture *f); /* as after a crash: a new dispatch on the same store */
 
 struct uuid service_send(struct service_fixture *f, const char *type, const char *json);
 struct uuid service_stream(struct service_fixture *f, const char *type, const char *json);
@@ -84,7 +87,7 @@ void service_http_done(struct service_fixture *f, struct sent_http *http, enum s
 bool service_has_reply(const struct service_fixture *f, const struct uuid *id);
 enum status service_status(const struct service_fixture *f, const struct uuid *id);
 const char *service_reply(const struct service_fixture *f, const struct uuid *id); /* JSON */
-const char *service_text(const struct buffer *buffer);                            /* NUL-terminated */
+const char *service_text(const struct buffer *buffer); /* NUL-terminated */
 
 #define assert_contains(text, part)                                                                \
     do {                                                                                           \

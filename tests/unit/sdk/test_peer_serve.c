@@ -10,6 +10,12 @@
 
 #include "fixture_broker.h"
 
+static bool
+has_taken(const struct fixture *f, const void *count)
+{
+    return f->message_count >= *(const size_t *)count;
+}
+
 static struct uuid
 ask(struct fixture *f, uint8_t number)
 {
@@ -18,10 +24,10 @@ ask(struct fixture *f, uint8_t number)
     request.source = text_of("agent:ana");
     request.type = text_of("memory_query");
     request.flags = MESSAGE_STREAM;
-    size_t before = f->message_count;
+    size_t wanted = f->message_count + 1;
     fixture_say(f, &request);
-    fixture_settle(f);
-    assert_int_equal(f->message_count, before + 1);
+    fixture_until(f, has_taken, &wanted);
+    assert_int_equal(f->message_count, wanted);
     return request.id;
 }
 

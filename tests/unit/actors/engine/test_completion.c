@@ -38,7 +38,8 @@ teardown(void **state)
 static enum status
 feed(struct fixture *f, const char *text, size_t size)
 {
-    return completion_feed(&f->completion, f->parser, (struct bytes){(const uint8_t *)text, size}, &f->error);
+    return completion_feed(&f->completion, f->parser, (struct bytes){(const uint8_t *)text, size},
+                           &f->error);
 }
 
 static enum status
@@ -87,9 +88,12 @@ static void
 a_plain_json_answer_is_read_too(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(read_all(f, "  {\"choices\":[{\"message\":{\"content\":\"Blue\"},\"finish_reason\":\"stop\"}],"
-                                 "\"usage\":{\"total_tokens\":3}}", 7),
-                     STATUS_OK);
+    assert_int_equal(
+        read_all(f,
+                 "  {\"choices\":[{\"message\":{\"content\":\"Blue\"},\"finish_reason\":\"stop\"}],"
+                 "\"usage\":{\"total_tokens\":3}}",
+                 7),
+        STATUS_OK);
     assert_answer(f, "Blue");
     assert_true(f->completion.has_usage);
 }
@@ -98,8 +102,11 @@ static void
 the_end_without_done_is_fine_when_a_reason_was_given(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(read_all(f, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"length\"}]}", 9),
-                     STATUS_OK);
+    assert_int_equal(
+        read_all(
+            f, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"length\"}]}",
+            9),
+        STATUS_OK);
 }
 
 static void
@@ -140,7 +147,8 @@ a_failure_stays(void **state)
     struct fixture *f = *state;
     assert_int_equal(feed(f, "data: x\n", 8), STATUS_GENERATION_FAILED);
     assert_int_equal(feed(f, events, sizeof events - 1), STATUS_GENERATION_FAILED);
-    assert_int_equal(completion_end(&f->completion, f->parser, &f->error), STATUS_GENERATION_FAILED);
+    assert_int_equal(completion_end(&f->completion, f->parser, &f->error),
+                     STATUS_GENERATION_FAILED);
 }
 
 static void
@@ -177,7 +185,8 @@ an_endless_answer_is_refused(void **state)
     char x[1001];
     memset(x, 'x', 1000);
     x[1000] = '\0';
-    int size = snprintf(event, sizeof event, "data: {\"choices\":[{\"delta\":{\"content\":\"%s\"}}]}\n\n", x);
+    int size = snprintf(event, sizeof event,
+                        "data: {\"choices\":[{\"delta\":{\"content\":\"%s\"}}]}\n\n", x);
     enum status status = STATUS_OK;
     size_t count = 0;
     for (; count < 1000 && status == STATUS_OK; count++)
@@ -192,11 +201,14 @@ the_words_of_an_error_body_are_found(void **state)
 {
     struct fixture *f = *state;
     char message[200], code[64];
-    static const char body[] = "{\"error\":{\"message\":\"too long\",\"code\":\"context_length_exceeded\"}}";
-    assert_true(completion_read_error(f->parser, (struct bytes){(const uint8_t *)body, sizeof body - 1}, message, code));
+    static const char body[] =
+        "{\"error\":{\"message\":\"too long\",\"code\":\"context_length_exceeded\"}}";
+    assert_true(completion_read_error(
+        f->parser, (struct bytes){(const uint8_t *)body, sizeof body - 1}, message, code));
     assert_string_equal(message, "too long");
     assert_string_equal(code, "context_length_exceeded");
-    assert_false(completion_read_error(f->parser, (struct bytes){(const uint8_t *)"<", 1}, message, code));
+    assert_false(
+        completion_read_error(f->parser, (struct bytes){(const uint8_t *)"<", 1}, message, code));
     assert_false(completion_read_error(f->parser, (struct bytes){0}, message, code));
 }
 

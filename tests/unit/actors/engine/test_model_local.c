@@ -46,21 +46,34 @@ static void
 questions_are_answered_from_what_was_told(void **state)
 {
     static const struct dialog dialogs[] = {
-        {{"My cat is called Pishi"}, "What is my cat called?", "You told me: \"My cat is called Pishi\"", NULL},
+        {{"My cat is called Pishi"},
+         "What is my cat called?",
+         "You told me: \"My cat is called Pishi\"",
+         NULL},
         {{"#My cat is called Pishi"}, "what is my cat called", "[memory id-1]", NULL},
         {{"My cat is called Pishi"}, "What's the name of my cat?", "Pishi", NULL},
         {{"The meeting is on Thursday"}, "When is the meeting?", "Thursday", NULL},
         {{"The meetings are on Thursday"}, "When do we meet?", "Thursday", NULL},
-        {{"My cat is called Pishi", "My dog is called Rex"}, "What is my dog called?", "Rex", "Pishi"},
+        {{"My cat is called Pishi", "My dog is called Rex"},
+         "What is my dog called?",
+         "Rex",
+         "Pishi"},
         {{"My dog is called Rex"}, "What is my boat called?", "I know nothing", "Rex"},
         {{"My cat is called Pishi"}, "What is my secret word?", "I know nothing", "Pishi"},
         {{"My name is Ana"}, "What is my name?", "Ana", NULL},
         {{"What is my cat called?"}, "What is my cat called?", "I know nothing", NULL},
         {{"What is my cat called?", "what is my cat called", "My cat is called Pishi"},
-         "What is my cat called?", "Pishi", NULL},
-        {{"I live in Paris", "I lived in Rome"}, "Where do I live?", "\n- \"I lived in Rome\"", NULL},
-        {{"It rains. My cat is called Pishi. Is it cold?"}, "What is my cat called?",
-         "\"My cat is called Pishi.\"", "cold"},
+         "What is my cat called?",
+         "Pishi",
+         NULL},
+        {{"I live in Paris", "I lived in Rome"},
+         "Where do I live?",
+         "\n- \"I lived in Rome\"",
+         NULL},
+        {{"It rains. My cat is called Pishi. Is it cold?"},
+         "What is my cat called?",
+         "\"My cat is called Pishi.\"",
+         "cold"},
         {{"The code is 3.14 today"}, "What is the code?", "3.14 today", NULL},
         {{"My cat is called Pishi"}, "Hello. Tell me what my cat is called", "Pishi", NULL},
         {{"Le café est ouvert"}, "Le CAFÉ est ouvert ?", "café", NULL},
@@ -68,7 +81,10 @@ questions_are_answered_from_what_was_told(void **state)
         {{"My cat is called Pishi"}, "What do you know?", "Pishi", NULL},
         {{"My cat is called Pishi"}, "How are you?", "I know nothing", "Pishi"},
         {{NULL}, "What is my cat called?", "I know nothing", NULL},
-        {{NULL}, "My cat is called Pishi", "I will remember that: \"My cat is called Pishi\"", NULL},
+        {{NULL},
+         "My cat is called Pishi",
+         "I will remember that: \"My cat is called Pishi\"",
+         NULL},
         {{NULL}, "When I was young, I lived in Rome.", "I will remember", NULL},
         {{NULL}, "Hello", "Hello. Tell me something", NULL},
         {{NULL}, "?", "I know nothing", NULL},
@@ -150,9 +166,9 @@ a_text_is_cut_at_a_character(void **state)
 static void
 words_that_mean_the_same_meet(void **state)
 {
-    static const char *const pairs[][2] = {{"called", "calls"},   {"meeting", "meetings"}, {"live", "living"},
-                                           {"cities", "city"},    {"running", "run"},      {"Cats", "cat"},
-                                           {"boxes", "boxe"},     {"names", "named"}};
+    static const char *const pairs[][2] = {
+        {"called", "calls"}, {"meeting", "meetings"}, {"live", "living"}, {"cities", "city"},
+        {"running", "run"},  {"Cats", "cat"},         {"boxes", "boxe"},  {"names", "named"}};
     (void)state;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct keywords a, b;
@@ -167,8 +183,9 @@ static void
 words_that_say_nothing_are_left_out(void **state)
 {
     (void)state;
-    static const char *const empty[] = {"a", "am", "any", "anything", "what", "is", "my", "the", "hello", "hi",
-                                        "remember", "recall", "re", "s", "yours", "your", "who's", "thanks"};
+    static const char *const empty[] = {"a",  "am",  "any",   "anything", "what",     "is",
+                                        "my", "the", "hello", "hi",       "remember", "recall",
+                                        "re", "s",   "yours", "your",     "who's",    "thanks"};
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
         struct keywords words;
         keywords_of(&words, text_of(empty[i]));
