@@ -176,10 +176,12 @@ backup(struct cli *cli, const char *to, size_t *count, struct error *error)
     }
     if (status == STATUS_OK)
         status = folder_make(data, error);
-    if (status == STATUS_OK)
-        status = checkpoint_all(cli, peer, to, error);
+    /* The key table goes first: a store that is newer than the epoch it is pinned at is fine, an
+     * older one is refused. */
     if (status == STATUS_OK)
         status = copy_parts(cli->home, to, error);
+    if (status == STATUS_OK)
+        status = checkpoint_all(cli, peer, to, error);
     if (status == STATUS_OK)
         status = write_manifest(cli, to, count, error);
     peer_close(&peer);

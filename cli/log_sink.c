@@ -32,11 +32,9 @@ log_sink_readable(struct text line, struct buffer *out)
     json_decref(root);
 }
 
-void
-log_sink_write(void *context, enum log_level level, struct text line)
+static void
+write_line(int fd, struct text line)
 {
-    (void)context;
-    int fd = level >= LOG_ERROR ? STDERR_FILENO : STDOUT_FILENO;
     struct buffer readable;
     buffer_init(&readable);
     if (isatty(fd)) {
@@ -51,4 +49,19 @@ log_sink_write(void *context, enum log_level level, struct text line)
         line.size -= (size_t)wrote;
     }
     buffer_clear(&readable);
+}
+
+void
+log_sink_write(void *context, enum log_level level, struct text line)
+{
+    (void)context;
+    write_line(level >= LOG_ERROR ? STDERR_FILENO : STDOUT_FILENO, line);
+}
+
+void
+log_sink_write_aside(void *context, enum log_level level, struct text line)
+{
+    (void)context;
+    (void)level;
+    write_line(STDERR_FILENO, line);
 }

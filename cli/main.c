@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/lifecycle.h"
 #include "cli/log_sink.h"
 #include "cli/settings.h"
 #include "platform/system_clock.h"
@@ -95,7 +96,7 @@ command_fail(const char *name, enum exit_code code, const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    return code;
+    return (int)code;
 }
 
 bool
@@ -200,6 +201,14 @@ absolute_home(struct cli *cli, const char *home)
     return EXIT_OK;
 }
 
+/* Their log is what they print; that of the others would stand between their results. */
+static bool
+runs_services(const struct command *command)
+{
+    return command->run == run_up || command->run == run_broker || command->run == run_gateway ||
+           command->run == run_actor;
+}
+
 static int
 run(struct cli *cli, const struct command *command, const struct globals *globals, int argc,
     char **argv)
@@ -210,7 +219,9 @@ run(struct cli *cli, const struct command *command, const struct globals *global
         return code;
     cli->json = globals->json;
     cli->clock = &system_clock;
-    cli->logger = (struct logger){"cli", LOG_INFO, &system_clock, log_sink_write, NULL};
+    cli->logger =
+        (struct logger){"cli", LOG_INFO, &system_clock,
+                        runs_services(command) ? log_sink_write : log_sink_write_aside, NULL};
     cli->config = config_new();
     if (!cli->config || sodium_init() < 0)
         return command_fail(command->name, EXIT_FAILED, "out of memory or randomness");

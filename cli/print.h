@@ -19,7 +19,7 @@ void print_indented(struct text json, struct buffer *out);
 /* One msgpack value as JSON and a newline on stdout; indented: for people. */
 enum status print_value(struct bytes value, bool indented, struct error *error);
 
-/* Why a call failed: on stderr, with --json as the error body of SPEC.md on stdout. Returns
+/* Why a call failed: on stderr, with --json as the error body of the HTTP doors on stdout. Returns
  * EXIT_FAILED. */
 int print_refusal(const struct cli *cli, const char *command, enum status status,
                   const struct error *error);

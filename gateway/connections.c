@@ -352,12 +352,6 @@ connections_wait(struct connections *connections, uint32_t timeout_ms)
     expire_all(connections);
 }
 
-uint64_t
-connections_now_us(const struct connections *connections)
-{
-    return connections->now_us;
-}
-
 struct connections_figures
 connections_figures(const struct connections *connections)
 {

@@ -91,7 +91,6 @@ enum status connections_watch(struct connections *connections, int descriptor,
 /* Waits at most timeout_ms, then serves what there is. Frees no connection. */
 void connections_wait(struct connections *connections, uint32_t timeout_ms);
 
-uint64_t connections_now_us(const struct connections *connections); /* as of the last wait */
 struct connections_figures connections_figures(const struct connections *connections);
 
 /* In requests a minute; see limits_admit(). */

@@ -24,18 +24,13 @@ operation_reply(void *context, struct bytes payload)
     visit->exchange = 0;
     buffer_init(&json);
     enum status status = translate_answer(payload, &json, &error);
-    if (status != STATUS_OK || json.failed) {
+    if (status != STATUS_OK) {
         buffer_clear(&json);
         error_set(&error, "the service's answer cannot be read");
-        visit_refuse(visit, status == STATUS_OK ? STATUS_NOMEM : STATUS_BAD_GATEWAY, &error);
+        visit_refuse(visit, STATUS_BAD_GATEWAY, &error);
         return;
     }
-    visit_answer(visit, &(struct visit_answer){
-                            .status = 200,
-                            .content_type = "application/json",
-                            .body_type = HTTP_BODY_GIVEN,
-                            .body = buffer_text(&json),
-                        });
+    visit_give(visit, "application/json", &json);
 }
 
 static void
@@ -166,9 +161,14 @@ route(struct visit *visit)
 static enum status
 guard(struct visit *visit, struct error *error)
 {
-    static const enum http_field single[] = {HTTP_HOST,          HTTP_ORIGIN,
-                                             HTTP_CONTENT_TYPE,  HTTP_CAPABILITY,
-                                             HTTP_AUTHORIZATION, HTTP_IDEMPOTENCY_KEY};
+    static const enum http_field single[] = {HTTP_HOST,
+                                             HTTP_ORIGIN,
+                                             HTTP_CONTENT_TYPE,
+                                             HTTP_CONTENT_LENGTH,
+                                             HTTP_TRANSFER_ENCODING,
+                                             HTTP_CAPABILITY,
+                                             HTTP_AUTHORIZATION,
+                                             HTTP_IDEMPOTENCY_KEY};
     const struct front *front = visit->front;
     const struct http_call *call = visit->call;
     struct text host = http_call_field(call, HTTP_HOST);
@@ -179,6 +179,9 @@ guard(struct visit *visit, struct error *error)
         return STATUS_INVALID;
     }
     enum status status = guard_host(&front->guard, host, error);
+    if (status == STATUS_OK)
+        status = guard_framing(http_call_field(call, HTTP_CONTENT_LENGTH),
+                               http_call_field(call, HTTP_TRANSFER_ENCODING), error);
     if (status == STATUS_OK)
         status = guard_origin(&front->guard, http_call_method(call),
                               http_call_field(call, HTTP_ORIGIN), host, error);

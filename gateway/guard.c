@@ -64,6 +64,23 @@ guard_origin(const struct guard *guard, struct text method, struct text origin, 
 }
 
 enum status
+guard_framing(struct text content_length, struct text transfer_encoding, struct error *error)
+{
+    char came[SHOWN_MAX];
+    if (transfer_encoding.size == 0)
+        return STATUS_OK;
+    if (!equal_ignoring_case(transfer_encoding, text_of("chunked"))) {
+        error_set(error, "Transfer-Encoding: came \"%s\", expected chunked",
+                  shown(transfer_encoding, came));
+        return STATUS_INVALID;
+    }
+    if (content_length.size == 0)
+        return STATUS_OK;
+    error_set(error, "Content-Length: came beside Transfer-Encoding, expected one of them");
+    return STATUS_INVALID;
+}
+
+enum status
 guard_content_type(struct text content_type, struct error *error)
 {
     char came[SHOWN_MAX];

@@ -31,6 +31,11 @@ enum status guard_host(const struct guard *guard, struct text host, struct error
 enum status guard_origin(const struct guard *guard, struct text method, struct text origin,
                          struct text host, struct error *error);
 
+/* Where a body ends must have one meaning, here and for whatever stands in between: INVALID for a
+ * Transfer-Encoding other than chunked, or one beside a Content-Length. Absent ones are empty. */
+enum status guard_framing(struct text content_length, struct text transfer_encoding,
+                          struct error *error);
+
 /* INVALID naming the header. */
 enum status guard_content_type(struct text content_type, struct error *error);
 

@@ -20,17 +20,7 @@ answer_metrics(struct visit *visit, struct text foreign)
     buffer_init(&text);
     figures_print(front->figures, visit->door, &http, exchanges_count(front->exchanges),
                   clock_now(front->clock).monotonic_us, foreign, &text);
-    if (text.failed) {
-        buffer_clear(&text);
-        visit_refuse(visit, STATUS_NOMEM, NULL);
-        return;
-    }
-    visit_answer(visit, &(struct visit_answer){
-                            .status = 200,
-                            .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                            .body_type = HTTP_BODY_GIVEN,
-                            .body = buffer_text(&text),
-                        });
+    visit_give(visit, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
 static void
@@ -116,17 +106,7 @@ answer_version(struct visit *visit, enum door door)
     buffer_append_format(
         &json, "{\"version\":\"" SOS_VERSION "\",\"service\":\"%s\",\"protocol\":\"SOS/%d\"}",
         figures_service(door), MESSAGE_VERSION);
-    if (json.failed) {
-        buffer_clear(&json);
-        visit_refuse(visit, STATUS_NOMEM, NULL);
-        return;
-    }
-    visit_answer(visit, &(struct visit_answer){
-                            .status = 200,
-                            .content_type = "application/json",
-                            .body_type = HTTP_BODY_GIVEN,
-                            .body = buffer_text(&json),
-                        });
+    visit_give(visit, "application/json", &json);
 }
 
 static void

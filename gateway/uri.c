@@ -3,18 +3,6 @@
 
 #include "kernel/assert.h"
 
-static int
-hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 /* The storage has room for the whole target, so that earlier views stay valid. */
 static enum status
 decode(struct text raw, const char *where, struct buffer *storage, struct text *out,
@@ -27,8 +15,8 @@ decode(struct text raw, const char *where, struct buffer *storage, struct text *
         if (byte == '+' && in_query) {
             byte = ' ';
         } else if (byte == '%') {
-            int high = raw.size - i > 2 ? hex_value(raw.data[i + 1]) : -1;
-            int low = raw.size - i > 2 ? hex_value(raw.data[i + 2]) : -1;
+            int high = raw.size - i > 2 ? hex_digit_value(raw.data[i + 1]) : -1;
+            int low = raw.size - i > 2 ? hex_digit_value(raw.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 error_set(error, "%s: came '%%' without two hexadecimal digits after it", where);
                 return STATUS_INVALID;

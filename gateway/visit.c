@@ -122,6 +122,23 @@ visit_stream(struct visit *visit)
 }
 
 void
+visit_give(struct visit *visit, const char *content_type, struct buffer *body)
+{
+    if (body->failed) {
+        buffer_clear(body);
+        visit_refuse(visit, STATUS_NOMEM, NULL);
+        return;
+    }
+    visit_answer(visit, &(struct visit_answer){
+                            .status = 200,
+                            .content_type = content_type,
+                            .body_type = HTTP_BODY_GIVEN,
+                            .body = buffer_text(body),
+                        });
+    buffer_init(body);
+}
+
+void
 visit_refuse_payload(struct visit *visit, enum status status, struct bytes payload,
                      const struct visit_answer *more)
 {

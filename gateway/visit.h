@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/visit.h - one HTTP call as the gateway's front sees it, and how it is answered. Internal
- * to front.c and visit.c. */
+ * to front.c, own.c and visit.c. */
 #ifndef SOS_GATEWAY_VISIT_H
 #define SOS_GATEWAY_VISIT_H
 
@@ -77,6 +77,8 @@ struct visit_answer {
 };
 
 void visit_answer(struct visit *visit, const struct visit_answer *answer);
+/* 200 with what is in body, which is taken; the refusal of STATUS_NOMEM when it has failed. */
+void visit_give(struct visit *visit, const char *content_type, struct buffer *body);
 
 /* The head of a stream of events. */
 void visit_stream(struct visit *visit);

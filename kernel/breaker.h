@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel/breaker.h - circuit breaker (SPEC.md section 3): closed, after 3
+/* kernel/breaker.h - circuit breaker: closed, after 3
  * consecutive failures open for 60 s, then half open: one try decides. */
 #ifndef SOS_KERNEL_BREAKER_H
 #define SOS_KERNEL_BREAKER_H

@@ -14,6 +14,18 @@ text_starts_with(struct text text, const char *prefix)
     return text.size >= size && (size == 0 || memcmp(text.data, prefix, size) == 0);
 }
 
+int
+hex_digit_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
 char *
 text_copy(struct text text)
 {

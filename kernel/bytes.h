@@ -50,6 +50,9 @@ text_equal_string(struct text a, const char *string)
 
 bool text_starts_with(struct text text, const char *prefix);
 
+/* 0 to 15; -1: not a hexadecimal digit. */
+int hex_digit_value(char digit);
+
 /* A NUL-terminated copy that the caller frees; NULL when out of memory. */
 char *text_copy(struct text text);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel/capability.h - an unforgeable, narrow right as a signed token.
  *
- * SPEC.md section 1. The signature is Ed25519 (RFC 8032) over the canonical
+ * The signature is Ed25519 (RFC 8032) over the canonical
  * JSON of ten members, byte for byte what Python's
  * json.dumps(…, sort_keys=True) prints, so tokens made with PyNaCl verify here
  * and ours verify there. Pure: time and keys are handed in. */
@@ -63,14 +63,6 @@ enum status capability_check(const struct capability *capability,
                              const struct capability_request *request, uint64_t now_us,
                              struct error *error);
 
-struct capability_grant {
-    const char *subject;
-    const char *action;
-    const char *resource;
-    uint64_t issued_us;
-    uint64_t expires_us;
-};
-
 /* Its two halves, for those who keep the result of the first: the signature depends on the token's
  * bytes alone, the terms (expiry, uses, subject, action, resource) on the moment and the request.
  */
@@ -80,6 +72,14 @@ enum status capability_check_signature(const struct capability *capability,
 enum status capability_check_terms(const struct capability *capability,
                                    const struct capability_request *request, uint64_t now_us,
                                    struct error *error);
+
+struct capability_grant {
+    const char *subject;
+    const char *action;
+    const char *resource;
+    uint64_t issued_us;
+    uint64_t expires_us;
+};
 
 /* Makes and signs a token without constraints, unlimited uses, no parent,
  * issuer "river", a random `cap_` id: appends its JSON to out. */

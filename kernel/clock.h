@@ -2,7 +2,7 @@
 /* kernel/clock.h - time as a value that is handed in, so that tests own it.
  *
  * Pure code takes `struct now` or a `const struct clock *`; only the process
- * edges (cli, tests) build a clock. Monotonic time measures; wall time dates. */
+ * edges have a clock (platform/system_clock.h, tests). Monotonic time measures; wall time dates. */
 #ifndef SOS_KERNEL_CLOCK_H
 #define SOS_KERNEL_CLOCK_H
 

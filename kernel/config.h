@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel/config.h - settings in layers, later wins: defaults, /etc/sos/config.json,
- * $SOS_HOME/config/sos.json, environment SOS_*, command line (SPEC.md section 1).
+ * $SOS_HOME/config/sos.json, environment SOS_*, command line.
  *
  * Pure: file contents and variables are handed in by the process edge
  * (cli/settings.c). Unknown keys warn; a wrong type or a value out of bounds is VALIDATION with

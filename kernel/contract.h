@@ -35,7 +35,7 @@ enum field_type {
 
 enum field_flag {
     FIELD_REQUIRED = 1u << 0,
-    FIELD_SECRET = 1u << 1,  /* redacted in the tap, never logged */
+    FIELD_SECRET = 1u << 1,  /* its value is never shown or logged */
     FIELD_NULLABLE = 1u << 2 /* null counts as absent; every optional field is nullable */
 };
 
@@ -101,8 +101,8 @@ struct operation {
     size_t field_count;
     const char *capability_action;   /* NULL: needs none */
     const char *capability_resource; /* template, e.g. ledger:balance/{agent_id} */
-    const char *capability_subject; /* field that names whom the call acts for, also without an action; NULL: any
-                                     * subject */
+    const char *capability_subject;  /* field that names whom the call acts for, also without an
+                                      * action; NULL: any subject */
     const struct operation_error *errors;
     size_t error_count;
 };

@@ -99,18 +99,6 @@ uuid_format(const struct uuid *uuid, char text[static UUID_TEXT_SIZE])
     *to = '\0';
 }
 
-static int
-digit_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 bool
 uuid_parse(struct text text, struct uuid *uuid)
 {
@@ -123,8 +111,8 @@ uuid_parse(struct text text, struct uuid *uuid)
     for (size_t i = 0; i < sizeof parsed.bytes; i++) {
         if (has_dashes && (i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-')
             return false;
-        int high = digit_value(at[0]);
-        int low = digit_value(at[1]);
+        int high = hex_digit_value(at[0]);
+        int low = hex_digit_value(at[1]);
         if (high < 0 || low < 0)
             return false;
         parsed.bytes[i] = (uint8_t)(high << 4 | low);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel/identity.h - who speaks: `<type>:<name>` (SPEC.md section 1). */
+/* kernel/identity.h - who speaks: `<type>:<name>`. */
 #ifndef SOS_KERNEL_IDENTITY_H
 #define SOS_KERNEL_IDENTITY_H
 
@@ -44,7 +44,7 @@ enum status identity_parse(struct text text, struct identity *identity, struct e
 /* "service:memory" and "memory"? */
 bool identity_is_service(struct text id, const char *service);
 
-/* SPEC.md: `id@` + first 8 hex digits of SHA-256(public_key). */
+/* `id@` + first 8 hex digits of SHA-256(public_key). */
 void identity_fingerprint(struct text id, struct bytes public_key,
                           char text[static FINGERPRINT_TEXT_SIZE]);
 

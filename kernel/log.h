@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel/log.h - one JSON line per event (SPEC.md section 10).
+/* kernel/log.h - one JSON line per event.
  *
  * {"ts":…,"level":…,"service":…,"msg":…[,"trace_id":…,"span_id":…,"agent_id":…,
  * "duration_ms":…,"error":…,"extra":{…}]}. The sink gets whole lines; the process

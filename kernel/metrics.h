@@ -26,8 +26,8 @@ struct metric; /* one series */
 struct metrics *metrics_new(void); /* NULL when out of memory */
 void metrics_destroy(struct metrics **metrics_p);
 
-/* label_names: NULL-terminated, may be NULL. Histograms use the buckets of
- * SPEC.md section 10 with 0.0001 0.0005 0.001 0.0025 0.005 below them. Never NULL unless out of
+/* label_names: NULL-terminated, may be NULL. Histograms all use the
+ * buckets of metrics.c, 0.1 ms to 10 s. Never NULL unless out of
  * memory. */
 struct metric_family *metrics_family(struct metrics *metrics, enum metric_type type,
                                      const char *name, const char *help,

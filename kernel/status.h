@@ -79,7 +79,7 @@ int status_http(enum status status);
 const char *status_word(enum status status);
 const char *status_text(enum status status);
 
-/* SPEC.md section 1, Response: success error pending unauthorized rate_limited
+/* The coarser words of a response: success error pending unauthorized rate_limited
  * not_found validation_error. Static. */
 const char *status_response_word(enum status status);
 

@@ -21,7 +21,8 @@ enum status
 file_load(const char *path, size_t size_max, bool private_only, struct buffer *out,
           struct error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    /* O_NONBLOCK: a FIFO in the file's place must not keep us waiting for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return fail(error, "open", path);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/memory/answer.h - the shapes of the service's answers (REST.md, Memory). Each appends one
+/* actors/memory/answer.h - the shapes of the service's answers. Each appends one
  * packed value; out of memory shows in out->failed. */
 #ifndef SOS_MEMORY_ANSWER_H
 #define SOS_MEMORY_ANSWER_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/memory/quota.h - how much each edition keeps (SPEC.md section 7). */
+/* actors/memory/quota.h - how much each edition keeps. */
 #ifndef SOS_MEMORY_QUOTA_H
 #define SOS_MEMORY_QUOTA_H
 

@@ -38,7 +38,6 @@ dispatch_new(struct dispatch **dispatch_p, const struct dispatch_options *option
     TAILQ_INIT(&dispatch->waiting);
     TAILQ_INIT(&dispatch->keyed);
     TAILQ_INIT(&dispatch->ready);
-    schedule_init(&dispatch->schedule);
 
     struct context *context = &dispatch->context;
     context->service = service;
@@ -93,7 +92,7 @@ dispatch_destroy(struct dispatch **dispatch_p)
     end_all(dispatch);
     load_drop(dispatch);
     idempotency_destroy(&dispatch->idempotency);
-    schedule_clear(&dispatch->schedule);
+    timers_clear(&dispatch->timers);
     store_batch_destroy(&dispatch->slice);
     free(dispatch->steps);
     authoriser_destroy(&dispatch->context.authoriser);
@@ -115,7 +114,7 @@ stop_continuation(struct dispatch *dispatch, struct continuation *continuation)
     else if (continuation->transfer)
         dispatch->port.abort_http(dispatch->port.context, continuation->transfer);
     continuation->transfer = NULL;
-    schedule_remove(&dispatch->schedule, &continuation->timer);
+    timers_remove(&dispatch->timers, &continuation->timer);
 }
 
 void
@@ -141,7 +140,7 @@ dispatch_end(struct dispatch *dispatch, struct request *request)
     ASSERT(!request->ended);
     request->ended = true;
     dispatch_stop_continuations(dispatch, request);
-    schedule_remove(&dispatch->schedule, &request->deadline);
+    timers_remove(&dispatch->timers, &request->deadline);
     TAILQ_REMOVE(bucket_of(dispatch, &request->origin.request_id), request, by_id);
     if (request->is_waiting) {
         TAILQ_REMOVE(&dispatch->waiting, request, waiting);
@@ -153,6 +152,14 @@ dispatch_end(struct dispatch *dispatch, struct request *request)
     dispatch->request_bytes -= request->bytes;
     if (request->batch_steps == 0)
         request_destroy(&request);
+}
+
+/* The broker has answered the caller by its own clock. */
+static void
+deadline_over(void *context, void *owner)
+{
+    builtin_count(context, owner, STATUS_TIMEOUT);
+    dispatch_end(context, owner);
 }
 
 void
@@ -186,7 +193,8 @@ answer(struct dispatch *dispatch, struct request *request, enum status status, s
     struct error error = ERROR_INIT;
     enum status sent = STATUS_OK;
     if (!routine_is(dispatch, &request->origin.request_id))
-        sent = dispatch->port.reply(dispatch->port.context, &request->origin, status, payload, &error);
+        sent =
+            dispatch->port.reply(dispatch->port.context, &request->origin, status, payload, &error);
     if (sent != STATUS_OK) {
         const struct log_fields fields = {.trace = &request->trace, .error = error.message};
         log_event(dispatch->context.logger, sent == STATUS_GONE ? LOG_DEBUG : LOG_WARN, &fields,
@@ -267,7 +275,7 @@ static uint32_t
 clip_ms(const struct dispatch *dispatch, const struct request *request, uint32_t wanted_ms)
 {
     uint64_t now_us = dispatch->context.now.monotonic_us;
-    uint64_t left_us = request->deadline.due_us > now_us ? request->deadline.due_us - now_us : 0;
+    uint64_t left_us = request->deadline.at_us > now_us ? request->deadline.at_us - now_us : 0;
     uint64_t left_ms = left_us / 1000 + 1;
     if (wanted_ms > 0 && wanted_ms < left_ms)
         return wanted_ms;
@@ -300,12 +308,18 @@ start_http(struct dispatch *dispatch, struct continuation *continuation, struct 
                                &continuation->transfer, error);
 }
 
+static void
+delay_over(void *context, void *owner)
+{
+    make_ready(context, owner, STATUS_OK, NULL, (struct bytes){0});
+}
+
 static enum status
 start_timer(struct dispatch *dispatch, struct continuation *continuation)
 {
     uint64_t due_us = dispatch->context.now.monotonic_us + (uint64_t)continuation->delay_ms * 1000;
-    return schedule_add(&dispatch->schedule, &continuation->timer, due_us) ? STATUS_OK
-                                                                           : STATUS_NOMEM;
+    timer_init(&continuation->timer, delay_over, continuation);
+    return timers_set(&dispatch->timers, &continuation->timer, due_us) ? STATUS_OK : STATUS_NOMEM;
 }
 
 void
@@ -365,23 +379,6 @@ dispatch_http_done(struct dispatch *dispatch, struct continuation *handle, enum 
 {
     handle->http_status = http_status;
     make_ready(dispatch, handle, status, error, body);
-}
-
-static void
-fire_timers(struct dispatch *dispatch)
-{
-    struct timer *timer;
-    while ((timer = schedule_take(&dispatch->schedule, dispatch->context.now.monotonic_us)) !=
-           NULL) {
-        if (timer->kind == TIMER_CONTINUATION) {
-            make_ready(dispatch, timer->owner, STATUS_OK, NULL, (struct bytes){0});
-            continue;
-        }
-        /* The broker has answered the caller by its own clock. */
-        struct request *request = timer->owner;
-        builtin_count(dispatch, request, STATUS_TIMEOUT);
-        dispatch_end(dispatch, request);
-    }
 }
 
 /* ---- records */
@@ -461,9 +458,8 @@ take_request(struct dispatch *dispatch, const struct message *message)
         ttl_ms = TTL_MAX_MS;
     request->arrived_us = dispatch->context.now.monotonic_us;
     request->credit = dispatch->port.stream_credit(dispatch->port.context);
-    request->deadline.kind = TIMER_DEADLINE;
-    if (!schedule_add(&dispatch->schedule, &request->deadline,
-                      request->arrived_us + ttl_ms * 1000)) {
+    timer_init(&request->deadline, deadline_over, request);
+    if (!timers_set(&dispatch->timers, &request->deadline, request->arrived_us + ttl_ms * 1000)) {
         request_destroy(&request);
         refuse_message(dispatch, message, STATUS_NOMEM, &error);
         return;
@@ -520,7 +516,7 @@ bool
 dispatch_run(struct dispatch *dispatch)
 {
     dispatch->context.now = clock_now(dispatch->clock);
-    fire_timers(dispatch);
+    timers_fire(&dispatch->timers, dispatch->context.now.monotonic_us, dispatch);
     routine_begin(dispatch);
     if (dispatch->committing || dispatch->failed)
         return false;
@@ -548,7 +544,7 @@ dispatch_run(struct dispatch *dispatch)
 uint64_t
 dispatch_deadline_us(const struct dispatch *dispatch)
 {
-    uint64_t next_us = schedule_next_us(&dispatch->schedule);
+    uint64_t next_us = timers_next(&dispatch->timers);
     return next_us < dispatch->tick_us || dispatch->committing ? next_us : dispatch->tick_us;
 }
 

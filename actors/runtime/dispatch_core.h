@@ -52,7 +52,7 @@ struct dispatch {
     struct requests waiting;
     struct requests keyed; /* begun and not ended, with an idempotency key */
     struct continuations ready;
-    struct schedule schedule;
+    struct timers timers;
     size_t request_count;
     size_t waiting_count;
     size_t request_bytes;

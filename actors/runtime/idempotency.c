@@ -231,9 +231,3 @@ idempotency_clean(struct idempotency *idempotency, struct overlay *overlay, stru
     buffer_clear(&value);
     return status;
 }
-
-size_t
-idempotency_count(const struct idempotency *idempotency)
-{
-    return idempotency->count;
-}

@@ -60,6 +60,4 @@ bool idempotency_is_due(const struct idempotency *idempotency, uint64_t wall_us)
 enum status idempotency_clean(struct idempotency *idempotency, struct overlay *overlay,
                               struct store *store, uint64_t wall_us, struct error *error);
 
-size_t idempotency_count(const struct idempotency *idempotency);
-
 #endif

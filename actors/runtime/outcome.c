@@ -188,8 +188,6 @@ add_effect(struct outcome *outcome, enum continuation_type type, unsigned tag, r
     effect->request = outcome->request;
     effect->resume = resume;
     effect->tag = tag;
-    effect->timer.kind = TIMER_CONTINUATION;
-    effect->timer.owner = effect;
     TAILQ_INSERT_TAIL(&outcome->effects, effect, link);
     outcome->effect_count++;
     return effect;

@@ -65,7 +65,6 @@ request_make(struct request **request_p, const struct message *message,
         request->principal = text_of(request->origin.source);
 
     request->streams = (message->flags & MESSAGE_STREAM) != 0;
-    request->deadline.owner = request;
     TAILQ_INIT(&request->continuations);
     TAILQ_INIT(&request->chunks);
     *request_p = request;

@@ -9,16 +9,14 @@
 #include <sys/queue.h>
 
 #include "actors/runtime/authorise.h"
-#include "actors/runtime/schedule.h"
 #include "actors/runtime/service.h"
+#include "kernel/timers.h"
 #include "sdk/c/peer.h"
 
 enum {
     REQUEST_CHUNK_BYTES_MAX = 256 * 1024, /* waiting for the reader's credit */
     IDEMPOTENCY_KEY_MAX = 255
 };
-
-enum request_timer { TIMER_DEADLINE, TIMER_CONTINUATION };
 
 struct transfer; /* fetch.h */
 

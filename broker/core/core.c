@@ -152,9 +152,7 @@ uint64_t
 core_tick(struct core *core, struct now now)
 {
     enter(core, now);
-    struct timer *timer;
-    while ((timer = timers_take_due(&core->timers, now.monotonic_us)))
-        timer->fire(core, timer);
+    timers_fire(&core->timers, now.monotonic_us, core);
     peers_reap(core);
     return timers_next(&core->timers);
 }

@@ -120,10 +120,10 @@ check_store(struct core *core, const struct ready *ready, bool *is_news, struct 
 }
 
 static void
-unblock(struct core *core, struct timer *timer)
+unblock(void *context, void *owner)
 {
-    struct instance *instance = CONTAINER_OF(timer, struct instance, retry);
-    hold_dispatch(core, instance->service);
+    struct instance *instance = owner;
+    hold_dispatch(context, instance->service);
 }
 
 static enum status
@@ -137,7 +137,7 @@ add_instance(struct core *core, struct peer *peer, struct service *service,
     instance->service = service;
     instance->single = ready->single;
     instance->requests_max = ready->requests_max ? ready->requests_max : REQUESTS_DEFAULT;
-    instance->retry.fire = unblock;
+    timer_init(&instance->retry, unblock, instance);
     list_init(&instance->requests);
     list_append(&service->instances, &instance->link);
     service->instance_count++;

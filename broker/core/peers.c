@@ -44,9 +44,10 @@ peer_watch(struct core *core, struct peer *peer)
 }
 
 static void
-watch(struct core *core, struct timer *timer)
+watch(void *context, void *owner)
 {
-    struct peer *peer = CONTAINER_OF(timer, struct peer, timer);
+    struct core *core = context;
+    struct peer *peer = owner;
     uint64_t now_us = core->now.monotonic_us;
     uint64_t heard_us = peer->heard_us > core->resumed_us ? peer->heard_us : core->resumed_us;
     if (now_us >= heard_us + SILENT_BEATS * heartbeat_us(core)) {
@@ -83,7 +84,7 @@ peers_add(struct core *core, peer_number number, struct text identity, unsigned 
     peer->sent_us = core->now.monotonic_us;
     peer->refused_since_us = core->now.monotonic_us;
     peer->checked_since_us = core->now.monotonic_us;
-    peer->timer.fire = watch;
+    timer_init(&peer->timer, watch, peer);
     list_init(&peer->requests);
     list_append(&core->all_peers, &peer->all);
     table_insert(&core->peers, &peer->node, table_hash(&core->peers, number_key(&number)));

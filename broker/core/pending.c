@@ -30,9 +30,10 @@ request_find(const struct core *core, const struct uuid *id)
 }
 
 static void
-expire(struct core *core, struct timer *timer)
+expire(void *context, void *owner)
 {
-    struct request *request = CONTAINER_OF(timer, struct request, timer);
+    struct core *core = context;
+    struct request *request = owner;
     struct error error = ERROR_INIT;
     if (request->waiting) {
         error_set(&error, "no instance of service:%.*s could take the request in time",
@@ -79,7 +80,7 @@ request_new(struct core *core, struct peer *peer, const struct message *message)
         request->down.credit = core->options.stream_credit;
     else
         request->down.ended = true;
-    request->timer.fire = expire;
+    timer_init(&request->timer, expire, request);
     list_append(&peer->requests, &request->peer_link);
     peer->request_count++;
     table_insert(&core->requests, &request->node,

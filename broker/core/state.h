@@ -11,8 +11,8 @@
 #include "broker/core/figures.h"
 #include "broker/core/list.h"
 #include "broker/core/table.h"
-#include "broker/core/timers.h"
 #include "kernel/message.h"
+#include "kernel/timers.h"
 
 enum {
     SERVICES_MAX = 1024,     /* names that requests wait for; ready services are not limited */

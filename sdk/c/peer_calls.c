@@ -44,76 +44,6 @@ first_of(struct link *list)
     return list->next == list ? NULL : (struct call *)(void *)list->next;
 }
 
-/* ---- deadlines: a binary heap whose calls know their place */
-
-static void
-heap_place(struct calls *calls, size_t index, struct call *call)
-{
-    calls->heap[index] = call;
-    call->heap_index = index;
-}
-
-static void
-heap_up(struct calls *calls, size_t index)
-{
-    struct call *call = calls->heap[index];
-    while (index > 0) {
-        struct call *parent = calls->heap[(index - 1) / 2];
-        if (parent->deadline_us <= call->deadline_us)
-            break;
-        heap_place(calls, index, parent);
-        index = (index - 1) / 2;
-    }
-    heap_place(calls, index, call);
-}
-
-static void
-heap_down(struct calls *calls, size_t index)
-{
-    struct call *call = calls->heap[index];
-    for (;;) {
-        size_t child = index * 2 + 1;
-        if (child >= calls->heap_size)
-            break;
-        if (child + 1 < calls->heap_size &&
-            calls->heap[child + 1]->deadline_us < calls->heap[child]->deadline_us)
-            child++;
-        if (call->deadline_us <= calls->heap[child]->deadline_us)
-            break;
-        heap_place(calls, index, calls->heap[child]);
-        index = child;
-    }
-    heap_place(calls, index, call);
-}
-
-static bool
-heap_push(struct calls *calls, struct call *call)
-{
-    if (calls->heap_size == calls->heap_capacity) {
-        size_t capacity = calls->heap_capacity ? calls->heap_capacity * 2 : 16;
-        struct call **heap = realloc(calls->heap, capacity * sizeof(struct call *));
-        if (!heap)
-            return false;
-        calls->heap = heap;
-        calls->heap_capacity = capacity;
-    }
-    calls->heap[calls->heap_size++] = call;
-    heap_up(calls, calls->heap_size - 1);
-    return true;
-}
-
-static void
-heap_remove(struct calls *calls, struct call *call)
-{
-    size_t index = call->heap_index;
-    struct call *last = calls->heap[--calls->heap_size];
-    if (last == call)
-        return;
-    heap_place(calls, index, last);
-    heap_up(calls, index);
-    heap_down(calls, last->heap_index);
-}
-
 /* ---- the table */
 
 void
@@ -128,9 +58,12 @@ calls_init(struct calls *calls, uint32_t max)
 void
 calls_clear(struct calls *calls)
 {
-    for (size_t i = 0; i < calls->heap_size; i++)
-        free(calls->heap[i]);
-    free(calls->heap);
+    struct call *call;
+    while ((call = first_of(&calls->waiting)) || (call = first_of(&calls->in_flight))) {
+        unlink_one(&call->link);
+        free(call);
+    }
+    timers_clear(&calls->deadlines);
     id_table_clear(&calls->by_id);
     calls_init(calls, calls->max);
 }
@@ -138,7 +71,7 @@ calls_clear(struct calls *calls)
 uint64_t
 calls_deadline_us(const struct calls *calls)
 {
-    return calls->heap_size ? calls->heap[0]->deadline_us : NEVER_US;
+    return timers_next(&calls->deadlines);
 }
 
 static void
@@ -159,7 +92,7 @@ forget(struct calls *calls, struct call *call)
 {
     set_in_flight(calls, call, false);
     unlink_one(&call->link);
-    heap_remove(calls, call);
+    timers_remove(&calls->deadlines, &call->deadline);
     id_table_take(&calls->by_id, &call->id);
     calls->bytes -= call->record_size;
 }
@@ -191,9 +124,9 @@ finish_failed(struct peer *peer, struct call *call, enum status status, const st
 static uint32_t
 ttl_left_ms(const struct call *call, uint64_t now_us)
 {
-    if (call->deadline_us <= now_us)
+    if (call->deadline.at_us <= now_us)
         return 1;
-    uint64_t left_ms = (call->deadline_us - now_us + 999) / 1000;
+    uint64_t left_ms = (call->deadline.at_us - now_us + 999) / 1000;
     return left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 }
 
@@ -276,7 +209,7 @@ check_room(const struct peer *peer, const struct peer_request *request, struct e
         error_set(error, "a call is a request or control with a ttl above 0");
         return STATUS_INVALID;
     }
-    if (calls->heap_size >= calls->max) {
+    if (calls->by_id.count >= calls->max) {
         error_set(error, "%u calls wait for their answer already", calls->max);
         return STATUS_BUSY;
     }
@@ -285,6 +218,37 @@ check_room(const struct peer *peer, const struct peer_request *request, struct e
         return STATUS_BUSY;
     }
     return STATUS_OK;
+}
+
+static void
+post_about(struct peer *peer, enum kind kind, const char *type, const struct uuid *id, uint64_t seq)
+{
+    struct message message = peer_message(peer, kind);
+    message.correlation = *id;
+    message.target = text_of(broker_identity);
+    message.type = text_of(type);
+    message.seq = seq;
+    struct error error;
+    if (peer_post(peer, &message, true, &error) != STATUS_OK)
+        log_warn(peer->logger, "%s left unsaid: %s", kind_word(kind), error.message);
+}
+
+static void
+expire(void *context, void *owner)
+{
+    struct peer *peer = context;
+    struct call *call = owner;
+    struct error error;
+    if (call->in_flight) {
+        post_about(peer, KIND_CANCEL, NULL, &call->id, 0);
+        error_set(&error, "no answer in time");
+    } else if (peer_is_connected(peer)) {
+        error_set(&error, "no answer in time: too many calls wait for theirs");
+    } else {
+        error_set(&error, "no answer in time: not connected to %s%s%s", peer->connection.endpoint,
+                  *peer->refusal.message ? ": " : "", peer->refusal.message);
+    }
+    finish_failed(peer, call, STATUS_TIMEOUT, &error);
 }
 
 enum status
@@ -313,7 +277,6 @@ peer_call(struct peer *peer, const struct peer_request *request, struct uuid *id
         goto no_memory;
     *call = (struct call){
         .id = call_id,
-        .deadline_us = peer_now_us(peer) + (uint64_t)request->ttl_ms * 1000,
         .idempotent = (request->flags & MESSAGE_IDEMPOTENT) != 0,
         .on_reply = request->on_reply,
         .on_chunk = request->on_chunk,
@@ -322,9 +285,11 @@ peer_call(struct peer *peer, const struct peer_request *request, struct uuid *id
     };
     memcpy(call->record, peer->scratch.data, call->record_size);
     link_init(&call->link);
+    timer_init(&call->deadline, expire, call);
     if (!id_table_put(&calls->by_id, &call->id, call))
         goto no_memory;
-    if (!heap_push(calls, call)) {
+    if (!timers_set(&calls->deadlines, &call->deadline,
+                    peer_now_us(peer) + (uint64_t)request->ttl_ms * 1000)) {
         id_table_take(&calls->by_id, &call->id);
         goto no_memory;
     }
@@ -348,19 +313,6 @@ no_memory:
     free(call);
     error_set(error, "out of memory");
     return STATUS_NOMEM;
-}
-
-static void
-post_about(struct peer *peer, enum kind kind, const char *type, const struct uuid *id, uint64_t seq)
-{
-    struct message message = peer_message(peer, kind);
-    message.correlation = *id;
-    message.target = text_of(broker_identity);
-    message.type = text_of(type);
-    message.seq = seq;
-    struct error error;
-    if (peer_post(peer, &message, true, &error) != STATUS_OK)
-        log_warn(peer->logger, "%s left unsaid: %s", kind_word(kind), error.message);
 }
 
 void
@@ -423,23 +375,7 @@ calls_receive(struct peer *peer, const struct message *message)
 void
 calls_expire(struct peer *peer)
 {
-    uint64_t now_us = peer_now_us(peer);
-    struct calls *calls = &peer->calls;
-    while (calls->heap_size && calls->heap[0]->deadline_us <= now_us) {
-        struct call *call = calls->heap[0];
-        struct error error;
-        if (call->in_flight) {
-            post_about(peer, KIND_CANCEL, NULL, &call->id, 0);
-            error_set(&error, "no answer in time");
-        } else if (peer_is_connected(peer)) {
-            error_set(&error, "no answer in time: too many calls wait for theirs");
-        } else {
-            error_set(&error, "no answer in time: not connected to %s%s%s",
-                      peer->connection.endpoint, *peer->refusal.message ? ": " : "",
-                      peer->refusal.message);
-        }
-        finish_failed(peer, call, STATUS_TIMEOUT, &error);
-    }
+    timers_fire(&peer->calls.deadlines, peer_now_us(peer), peer);
 }
 
 static bool

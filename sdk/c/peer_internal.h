@@ -10,10 +10,11 @@
 #ifndef SOS_SDK_PEER_INTERNAL_H
 #define SOS_SDK_PEER_INTERNAL_H
 
+#include "kernel/timers.h"
 #include "sdk/c/id_table.h"
 #include "sdk/c/peer.h"
 
-#define NEVER_US UINT64_MAX
+#define NEVER_US TIMERS_NONE
 
 enum {
     TRACE_BYTES = 24,
@@ -52,8 +53,7 @@ struct outbox {
 struct call {
     struct link link; /* first: in waiting, in_flight, or the list of the lost */
     struct uuid id;
-    uint64_t deadline_us;
-    size_t heap_index;
+    struct timer deadline;
     bool idempotent;
     bool in_flight;
     bool chunked;          /* a chunk was handed on: it cannot begin again */
@@ -70,9 +70,7 @@ struct calls {
     struct link waiting; /* oldest first */
     struct link in_flight;
     size_t in_flight_count;
-    struct call **heap; /* by deadline */
-    size_t heap_size;
-    size_t heap_capacity;
+    struct timers deadlines;
     size_t bytes;
     uint32_t max;
     uint64_t in_flight_max; /* what the broker takes of one peer */

@@ -34,17 +34,12 @@ class Hostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.swarm = Swarm("broker.hold_ms=500")
+        cls.addClassCleanup(cls.swarm.__exit__, None, None, None)
         for name in ("mallory", "kasra", "victim"):
             cls.swarm.run("agent", "new", name)
         cls.swarm.__enter__()
-        cls.operator = cls.swarm.peer("operator")
         cls.before_kib = cls.swarm.memory_kib("broker")
         cls.broker_pid = cls.swarm.pids()["broker"]
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.operator.close()
-        cls.swarm.__exit__(None, None, None)
 
     def setUp(self):
         self.peer = self.swarm.peer("agent:mallory")

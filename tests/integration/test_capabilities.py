@@ -190,11 +190,23 @@ class Capabilities(unittest.TestCase):
             "message": "hello", "agent_id": AGENT, "model": "sos-mock-v1", "memory_enabled": False})
         self.assertEqual(answer.status, 200, answer.body)
 
-    def test_a_conversation_recalls_where_capabilities_are_enforced(self):
-        chat = lambda message: self.swarm.http("POST", "engine", "/chat", {
-            "message": message, "agent_id": AGENT, "capability": self.write(action="memory:*")})
-        told = chat("My dog is called Barnaby")
-        self.assertIn(told.status, (200, 401, 403), told.body)
+    def test_the_engine_does_no_more_with_memories_than_its_caller_may(self):
+        def metadata(**more):
+            answer = self.swarm.http("POST", "engine", "/chat", {
+                "message": "My dog is called Barnaby", "agent_id": AGENT, **more})
+            self.assertEqual(answer.status, 200, answer.body)
+            return answer.json["metadata"]
+
+        none = metadata()
+        self.assertEqual((none["recall_error"], none["store_error"]), ("missing_capability",) * 2)
+        reader = metadata(capability=self.read())
+        self.assertNotIn("recall_error", reader)
+        self.assertEqual(reader["store_error"], "scope_denied")
+        writer = metadata(capability=self.write())
+        self.assertIn("memory_id", writer)
+        self.assertEqual(writer["recall_error"], "scope_denied")
+        other = metadata(capability=self.write(subject="agent:ana", resource="memory:*"))
+        self.assertEqual(other["store_error"], "capability_subject_mismatch")
 
 
 class Issued(unittest.TestCase):

@@ -67,6 +67,11 @@ class Words(unittest.TestCase):
         self.assertEqual(sos("--version").stdout.strip(), text)
         self.assertEqual("sos " + json.loads(sos("--json", "version").stdout)["version"], text)
 
+    def test_warnings_stay_out_of_results(self):
+        done = sos("--home", self.home, "--json", "version", environment={"SOS_NO_SUCH_SETTING": "1"})
+        self.assertEqual(set(json.loads(done.stdout)), {"version"})
+        self.assertIn("SOS_NO_SUCH_SETTING", done.stderr)
+
     def test_what_is_not_known_is_said(self):
         for arguments, words in ((("explode",), "unknown command 'explode'"), (("statsu",), "status"),
                                  (("--frobnicate", "up"), "--frobnicate"), (("up", "--dance"), "--dance"),

@@ -86,6 +86,7 @@ class Provider(unittest.TestCase):
         self.assertIn(MODEL, listed)
 
     def test_a_streamed_answer(self):
+        self.server.mode = "drip"
         status, events = self.stream()
         self.assertEqual(status, 200)
         self.assertEqual("".join(event["chunk"] for event in events[:-1]).strip(), self.server.answer)

@@ -51,7 +51,8 @@ class WalDamage(unittest.TestCase):
             changed[at] ^= 0x20
             self.wal.write_bytes(changed)
             words = self.start_refused()
-            self.assertIn(str(self.wal), words)
+            self.assertIn(str(self.wal.parent), words)
+            self.assertIn(self.wal.name, words)
             named = re.search(r"offset (\d+)", words)
             self.assertTrue(named, words)
             self.assertLessEqual(int(named.group(1)), at)

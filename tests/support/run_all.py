@@ -18,6 +18,10 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 JOBS = str(os.cpu_count() or 2)
 TEST_TIMEOUT_S = 600
+# The unit tests in which more than one of our threads runs, below tests/unit.
+THREADED = ("broker/net/*", "sdk/*", "actors/runtime/test_actor", "actors/runtime/test_fetch",
+            "actors/store/test_store", "actors/store/test_store_rocksdb", "gateway/test_http",
+            "platform/*")
 
 
 class Count:
@@ -52,22 +56,22 @@ def run(command, **options):
         return False, f"{output}\nno end after {late.timeout} s", time.monotonic() - started
 
 
-def build(count, preset, *definitions):
+def build(count, preset, *definitions, targets=()):
     name = f"build {preset}"
     ok, output, seconds = run(["cmake", "--preset", preset, "-DSOS_WERROR=ON", *definitions])
     if ok:
-        more = run(["cmake", "--build", "--preset", preset, "--", "-j", JOBS])
+        more = run(["cmake", "--build", "--preset", preset, "--", "-j", JOBS, *targets])
         ok, output, seconds = more[0], more[1], seconds + more[2]
     count.add(name, ok, output, seconds)
     return ok
 
 
-def unit_tests(count, preset):
+def unit_tests(count, preset, *options, environment=None):
     report = ROOT / "build" / preset / "unit.xml"
     report.unlink(missing_ok=True)
     ok, output, seconds = run(
         ["ctest", "--test-dir", f"build/{preset}", "-j", JOBS, "--output-on-failure",
-         "--output-junit", str(report)], timeout=1200)
+         "--output-junit", str(report), *options], timeout=1200, env=environment)
     if not report.exists():
         count.add(f"unit tests {preset}", False, output, seconds)
         return
@@ -77,8 +81,19 @@ def unit_tests(count, preset):
         count.add(f"unit {preset} {case.get('name')}", not failed, text, float(case.get("time", 0)))
 
 
+def thread_tests(count):
+    """The tests with threads under ThreadSanitizer; what it is told to pass over: tests/support/tsan.supp."""
+    folder = ROOT / "tests" / "unit"
+    names = [str(path.relative_to(folder).with_suffix("")) for pattern in THREADED
+             for path in sorted(folder.glob(pattern + ".c")) if path.name.startswith("test_")]
+    options = f"suppressions={ROOT / 'tests' / 'support' / 'tsan.supp'}:history_size=4"
+    if build(count, "tsan", targets=[name.replace("/", "_") for name in names]):
+        unit_tests(count, "tsan", "-R", "^(" + "|".join(names) + ")$",
+                   environment=dict(os.environ, TSAN_OPTIONS=options))
+
+
 def static_checks(count):
-    sources = [str(path) for folder in ("kernel", "sdk", "broker", "actors", "gateway", "cli", "tests")
+    sources = [str(path) for folder in ("kernel", "platform", "sdk", "broker", "actors", "gateway", "cli", "tests")
                for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".c", ".h", ".cc")]
     checks = {
         "include rules": ["tests/support/check_includes.py"],
@@ -129,6 +144,7 @@ def main():
         clang = ("-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++")
         if build(count, "asan", *clang):
             unit_tests(count, "asan")
+        thread_tests(count)
         if build(count, "fuzz"):
             fuzz(count)
     if count.failures:

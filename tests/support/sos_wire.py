@@ -78,7 +78,11 @@ class Peer:
         self.waiting = []
         self.welcome = None
         if hello:
-            self.hello()
+            try:
+                self.hello()
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self):
         return self

@@ -41,6 +41,7 @@ class Swarm:
         self.process = None
         self.ports = {}
         self.up_at_enter = True
+        self.up_seconds = 0.0
 
     def __enter__(self):
         try:
@@ -81,7 +82,8 @@ class Swarm:
         return done
 
     def up(self):
-        """Returns when `sos up` says that the swarm is healthy."""
+        """Returns when `sos up` says that the swarm is healthy; up_seconds is how long it took."""
+        started = time.monotonic()
         self.process = subprocess.Popen(
             self.arguments("up", *self.up_arguments), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment)
@@ -95,6 +97,7 @@ class Swarm:
             self.process.stdout.close()
             self.process = None
             raise AssertionError("the swarm did not start:\n" + "".join(lines))
+        self.up_seconds = time.monotonic() - started
         # Its log goes on: take it away so that the pipe never fills.
         self.drain = subprocess.Popen(["cat"], stdin=self.process.stdout,
                                       stdout=subprocess.DEVNULL)

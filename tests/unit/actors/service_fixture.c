@@ -29,6 +29,7 @@ port_reply(void *context, const struct peer_origin *origin, enum status status,
     assert_true(f->reply_count < SENT_MAX);
     struct sent_reply *reply = &f->replies[f->reply_count++];
     *reply = (struct sent_reply){.id = origin->request_id, .status = status};
+    buffer_append(&reply->payload, payload.data, payload.size);
     to_json(payload, &reply->json);
     return STATUS_OK;
 }
@@ -37,44 +38,39 @@ static enum status
 port_chunk(void *context, const struct peer_origin *origin, uint64_t seq, struct bytes payload,
            struct error *error)
 {
-    (void)origin;
-    (void)seq;
     (void)error;
     struct service_fixture *f = context;
-    struct value value;
-    struct text piece;
-    assert_true(value_parse(payload, &value));
-    assert_true(value_find_text(&value, "chunk", &piece));
-    f->chunk_count++;
-    if (f->streamed.size > 0)
-        f->streamed.size--;
-    buffer_append_text(&f->streamed, piece);
-    buffer_append_byte(&f->streamed, '\0');
+    assert_true(f->chunk_count < SENT_MAX);
+    struct sent_chunk *chunk = &f->chunks[f->chunk_count++];
+    *chunk = (struct sent_chunk){.id = origin->request_id, .seq = seq};
+    buffer_append(&chunk->payload, payload.data, payload.size);
     return STATUS_OK;
 }
 
 static uint32_t
 port_stream_credit(void *context)
 {
-    (void)context;
-    return 1000;
+    return ((struct service_fixture *)context)->stream_credit;
 }
 
 static enum status
 port_call(void *context, const struct dispatch_call *call, struct continuation *handle,
           struct uuid *id, struct error *error)
 {
-    (void)id;
-    (void)error;
     struct service_fixture *f = context;
+    if (f->call_result != STATUS_OK) {
+        error_set(error, "the port says no");
+        return f->call_result;
+    }
     assert_true(f->call_count < SENT_MAX);
     struct sent_call *sent = &f->calls[f->call_count++];
-    *sent = (struct sent_call){.handle = handle};
+    *sent = (struct sent_call){.handle = handle, .ttl_ms = call->ttl_ms};
     snprintf(sent->service, sizeof sent->service, "%s", call->service);
     snprintf(sent->type, sizeof sent->type, "%s", call->type);
     snprintf(sent->key, sizeof sent->key, "%s", call->idempotency_key ? call->idempotency_key : "");
     snprintf(sent->principal, sizeof sent->principal, "%.*s", TEXT_ARGS(call->principal));
     to_json(call->payload, &sent->json);
+    *id = (struct uuid){{(uint8_t)(f->call_count >> 8), (uint8_t)f->call_count}};
     return STATUS_OK;
 }
 
@@ -92,8 +88,11 @@ static enum status
 port_http(void *context, const struct outcome_http *http, struct continuation *handle,
           struct transfer **transfer, struct error *error)
 {
-    (void)error;
     struct service_fixture *f = context;
+    if (f->call_result != STATUS_OK) {
+        error_set(error, "the port says no");
+        return f->call_result;
+    }
     assert_true(f->http_count < SENT_MAX);
     struct sent_http *sent = &f->https[f->http_count++];
     *sent = (struct sent_http){.handle = handle, .timeout_ms = http->timeout_ms};
@@ -126,6 +125,15 @@ port_commit(void *context, const struct store_batch *batch)
     f->commit = batch;
 }
 
+static void
+port_checkpoint(void *context, const char *folder)
+{
+    struct service_fixture *f = context;
+    assert_null(f->commit);
+    assert_null(f->checkpoint);
+    f->checkpoint = folder;
+}
+
 /* ---- life */
 
 static struct now
@@ -137,29 +145,31 @@ read_clock(void *context)
 static void
 take_line(void *context, enum log_level level, struct text line)
 {
-    (void)level;
     struct service_fixture *f = context;
     if (f->log.size > 0)
         f->log.size--;
     buffer_append_text(&f->log, line);
     buffer_append_byte(&f->log, '\0');
+    if (level < LOG_ERROR)
+        return;
+    f->error_lines++;
+    snprintf(f->last_error, sizeof f->last_error, "%.*s", TEXT_ARGS(line));
 }
 
 struct service_fixture *
-service_open(const struct service *service, const char *const *environment, struct error *error)
+service_new(const struct service *service)
 {
     struct service_fixture *f = calloc(1, sizeof *f);
     assert_true(sodium_init() >= 0);
     crypto_sign_keypair(f->river.bytes, f->river_secret.bytes);
     f->service = service;
+    f->source = "user:ana";
+    f->stream_credit = 1000;
     f->now = (struct now){UINT64_C(1000000000), UINT64_C(1767225600000000)};
     f->clock = (struct clock){read_clock, &f->now};
     f->logger = (struct logger){service->contract->service, LOG_DEBUG, &f->clock, take_line, f};
     f->config = config_new();
     f->parser = json_parser_new();
-    if (environment)
-        assert_int_equal(config_apply_environment(f->config, environment, NULL, NULL, error),
-                         STATUS_OK);
     assert_int_equal(store_open_memory(&f->store, service->schema), STATUS_OK);
     f->options = (struct dispatch_options){.service = service,
                                            .store = f->store,
@@ -176,8 +186,27 @@ service_open(const struct service *service, const char *const *environment, stru
                                                     .cancel_call = port_cancel_call,
                                                     .http = port_http,
                                                     .abort_http = port_abort_http,
-                                                    .commit = port_commit}};
-    if (dispatch_new(&f->dispatch, &f->options, error) != STATUS_OK)
+                                                    .commit = port_commit,
+                                                    .checkpoint = port_checkpoint}};
+    return f;
+}
+
+enum status
+service_start(struct service_fixture *f, struct error *error)
+{
+    dispatch_destroy(&f->dispatch);
+    f->commit = NULL; /* was the dispatch's */
+    return dispatch_new(&f->dispatch, &f->options, error);
+}
+
+struct service_fixture *
+service_open(const struct service *service, const char *const *environment, struct error *error)
+{
+    struct service_fixture *f = service_new(service);
+    if (environment)
+        assert_int_equal(config_apply_environment(f->config, environment, NULL, NULL, error),
+                         STATUS_OK);
+    if (service_start(f, error) != STATUS_OK)
         service_close(&f);
     return f;
 }
@@ -189,11 +218,13 @@ service_close(struct service_fixture **fixture_p)
     if (f->commit)
         service_commit(f);
     dispatch_destroy(&f->dispatch);
-    for (size_t i = 0; i < SENT_MAX; i++) {
-        buffer_clear(&f->replies[i].json);
+    service_forget(f);
+    for (size_t i = 0; i < f->chunk_count; i++)
+        buffer_clear(&f->chunks[i].payload);
+    for (size_t i = 0; i < f->call_count; i++)
         buffer_clear(&f->calls[i].json);
+    for (size_t i = 0; i < f->http_count; i++)
         buffer_clear(&f->https[i].body);
-    }
     buffer_clear(&f->streamed);
     buffer_clear(&f->log);
     store_close(&f->store);
@@ -207,14 +238,13 @@ void
 service_reopen(struct service_fixture *f)
 {
     struct error error = ERROR_INIT;
-    dispatch_destroy(&f->dispatch);
-    assert_int_equal(dispatch_new(&f->dispatch, &f->options, &error), STATUS_OK);
+    assert_int_equal(service_start(f, &error), STATUS_OK);
 }
 
 /* ---- driving */
 
 static struct uuid
-send_message(struct service_fixture *f, const char *type, const char *json, uint32_t flags,
+post_message(struct service_fixture *f, const char *type, const char *json, uint32_t flags,
              struct text capability)
 {
     struct uuid id = {{0x77}};
@@ -229,7 +259,7 @@ send_message(struct service_fixture *f, const char *type, const char *json, uint
                                     .kind = KIND_REQUEST,
                                     .flags = flags,
                                     .id = id,
-                                    .source = text_of("user:ana"),
+                                    .source = text_of(f->source),
                                     .target = text_of("service:x"),
                                     .type = text_of(type),
                                     .ttl_ms = 120000,
@@ -237,20 +267,29 @@ send_message(struct service_fixture *f, const char *type, const char *json, uint
                                     .payload = buffer_bytes(&payload)};
     dispatch_message(f->dispatch, &message);
     buffer_clear(&payload);
-    service_run(f);
     return id;
+}
+
+struct uuid
+service_post(struct service_fixture *f, const char *type, const char *json)
+{
+    return post_message(f, type, json, 0, (struct text){0});
 }
 
 struct uuid
 service_send(struct service_fixture *f, const char *type, const char *json)
 {
-    return send_message(f, type, json, 0, (struct text){0});
+    struct uuid id = service_post(f, type, json);
+    service_run(f);
+    return id;
 }
 
 struct uuid
 service_stream(struct service_fixture *f, const char *type, const char *json)
 {
-    return send_message(f, type, json, MESSAGE_STREAM, (struct text){0});
+    struct uuid id = post_message(f, type, json, MESSAGE_STREAM, (struct text){0});
+    service_run(f);
+    return id;
 }
 
 struct uuid
@@ -263,9 +302,31 @@ service_send_granted(struct service_fixture *f, const char *type, const char *js
                                            f->now.wall_us + 60000000};
     buffer_init(&token);
     assert_int_equal(capability_issue(&token, &grant, &f->river_secret, &error), STATUS_OK);
-    struct uuid id = send_message(f, type, json, 0, buffer_text(&token));
+    struct uuid id = post_message(f, type, json, 0, buffer_text(&token));
     buffer_clear(&token);
+    service_run(f);
     return id;
+}
+
+const struct sent_reply *
+service_ask(struct service_fixture *f, const char *type, const char *json)
+{
+    service_forget(f);
+    struct uuid id = service_send(f, type, json);
+    assert_int_equal(f->reply_count, 1);
+    assert_true(uuid_equal(&f->replies[0].id, &id));
+    assert_true(f->replies[0].payload.size > 0);
+    return &f->replies[0];
+}
+
+void
+service_forget(struct service_fixture *f)
+{
+    for (size_t i = 0; i < f->reply_count; i++) {
+        buffer_clear(&f->replies[i].payload);
+        buffer_clear(&f->replies[i].json);
+    }
+    f->reply_count = 0;
 }
 
 void
@@ -287,6 +348,7 @@ service_commit(struct service_fixture *f)
     const struct store_batch *batch = f->commit;
     assert_non_null(batch);
     f->commit = NULL;
+    f->commits++;
     enum status status = store_commit(f->store, batch, &error);
     dispatch_committed(f->dispatch, status, &error);
 }
@@ -387,8 +449,8 @@ service_http_done(struct service_fixture *f, struct sent_http *http, enum status
 
 /* ---- looking */
 
-static const struct sent_reply *
-reply_to(const struct service_fixture *f, const struct uuid *id)
+const struct sent_reply *
+service_find_reply(const struct service_fixture *f, const struct uuid *id)
 {
     for (size_t i = 0; i < f->reply_count; i++)
         if (uuid_equal(&f->replies[i].id, id))
@@ -396,16 +458,25 @@ reply_to(const struct service_fixture *f, const struct uuid *id)
     return NULL;
 }
 
+size_t
+service_replies_to(const struct service_fixture *f, const struct uuid *id)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < f->reply_count; i++)
+        count += uuid_equal(&f->replies[i].id, id);
+    return count;
+}
+
 bool
 service_has_reply(const struct service_fixture *f, const struct uuid *id)
 {
-    return reply_to(f, id) != NULL;
+    return service_find_reply(f, id) != NULL;
 }
 
 enum status
 service_status(const struct service_fixture *f, const struct uuid *id)
 {
-    const struct sent_reply *reply = reply_to(f, id);
+    const struct sent_reply *reply = service_find_reply(f, id);
     assert_non_null(reply);
     return reply->status;
 }
@@ -413,13 +484,52 @@ service_status(const struct service_fixture *f, const struct uuid *id)
 const char *
 service_reply(const struct service_fixture *f, const struct uuid *id)
 {
-    const struct sent_reply *reply = reply_to(f, id);
+    const struct sent_reply *reply = service_find_reply(f, id);
     assert_non_null(reply);
-    return service_text(&reply->json);
+    return reply_json(reply);
+}
+
+const char *
+service_streamed(struct service_fixture *f)
+{
+    buffer_reset(&f->streamed);
+    for (size_t i = 0; i < f->chunk_count; i++) {
+        struct value value;
+        struct text piece;
+        assert_true(value_parse(buffer_bytes(&f->chunks[i].payload), &value));
+        assert_true(value_find_text(&value, "chunk", &piece));
+        buffer_append_text(&f->streamed, piece);
+    }
+    buffer_append_byte(&f->streamed, '\0');
+    return service_text(&f->streamed);
 }
 
 const char *
 service_text(const struct buffer *buffer)
 {
     return buffer->size ? (const char *)buffer->data : "";
+}
+
+const char *
+reply_json(const struct sent_reply *reply)
+{
+    return service_text(&reply->json);
+}
+
+struct text
+reply_text(const struct sent_reply *reply, const char *key)
+{
+    struct value map;
+    struct text text = {"", 0};
+    assert_true(value_parse(buffer_bytes(&reply->payload), &map));
+    value_find_text(&map, key, &text);
+    return text;
+}
+
+struct error
+reply_error(const struct sent_reply *reply)
+{
+    struct error error = ERROR_INIT;
+    error_unpack(buffer_bytes(&reply->payload), &error);
+    return error;
 }

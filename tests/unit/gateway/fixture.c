@@ -319,6 +319,31 @@ fixture_close(struct fixture *fixture)
         clear_call(&fixture->health[i]);
 }
 
+int
+fixture_setup_with(void **state, const struct http_options *options)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fixture_open(fixture, options);
+    *state = fixture;
+    return 0;
+}
+
+int
+fixture_setup(void **state)
+{
+    return fixture_setup_with(state, NULL);
+}
+
+int
+fixture_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_close(fixture);
+    free(fixture);
+    return 0;
+}
+
 void
 fixture_pump(struct fixture *fixture)
 {
@@ -406,6 +431,16 @@ char *
 fixture_read(struct fixture *fixture, int client)
 {
     return read_while(fixture, client, NULL);
+}
+
+void
+fixture_expect(struct fixture *fixture, int client, const char *first, const char *second)
+{
+    char *answer = fixture_read(fixture, client);
+    assert_true(fixture_has(answer, first));
+    if (second)
+        assert_true(fixture_has(answer, second));
+    free(answer);
 }
 
 char *

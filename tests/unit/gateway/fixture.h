@@ -14,6 +14,10 @@
 #include "kernel/contract.h"
 #include "kernel/pack.h"
 
+/* Headers of the requests that tests write out. */
+#define HOST "Host: localhost\r\n"
+#define JSON "Content-Type: application/json\r\n"
+
 enum { FIXTURE_CALLS_MAX = 64 };
 
 /* One call that the gateway made; health checks are kept apart. */
@@ -60,6 +64,10 @@ extern const struct contract *const fixture_contracts[];
 void fixture_open(struct fixture *fixture, const struct http_options *options);
 void fixture_close(struct fixture *fixture);
 struct http_options fixture_http_options(void);
+/* The same for cmocka. */
+int fixture_setup(void **state);
+int fixture_setup_with(void **state, const struct http_options *options);
+int fixture_teardown(void **state);
 
 /* Moves the clock and lets the server see it. */
 void fixture_advance(struct fixture *fixture, uint64_t ms);
@@ -73,6 +81,8 @@ void fixture_send(int client, const char *text);
  * caller frees. A stream is whole at its end, a test that wants a part of it uses
  * fixture_read_some. */
 char *fixture_read(struct fixture *fixture, int client);
+/* Reads one whole answer, which must hold first and (unless NULL) second. */
+void fixture_expect(struct fixture *fixture, int client, const char *first, const char *second);
 /* Serves until `wanted` has come. */
 char *fixture_read_until(struct fixture *fixture, int client, const char *wanted);
 /* Serves until the server has closed the connection; false when it does not. */

@@ -14,27 +14,6 @@
 
 #include "kernel/message.h"
 
-#define HOST "Host: localhost\r\n"
-
-static int
-setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    assert_non_null(fixture);
-    fixture_open(fixture, NULL);
-    *state = fixture;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_close(fixture);
-    free(fixture);
-    return 0;
-}
-
 static void
 post(char *out, size_t size, const char *path, const char *headers, const char *body)
 {
@@ -110,12 +89,9 @@ refusals_of_a_service_keep_status_word_and_context(void **state)
     fixture_send(client, "GET /memories/x HTTP/1.1\r\n" HOST "\r\n");
     fixture_await_calls(f, 1);
     fixture_fail(&f->calls[0], STATUS_NOT_FOUND, "memory_not_found", "no memory x");
-    char *answer = fixture_read(f, client);
-    assert_true(fixture_has(answer, "HTTP/1.1 404"));
-    assert_true(fixture_has(
-        answer, "{\"ok\":false,\"detail\":\"memory_not_found\",\"error\":{\"code\":3001,"
-                "\"message\":\"no memory x\",\"detail\":\"memory_not_found\",\"context\":{}}}"));
-    free(answer);
+    fixture_expect(f, client, "HTTP/1.1 404",
+                   "{\"ok\":false,\"detail\":\"memory_not_found\",\"error\":{\"code\":3001,"
+                   "\"message\":\"no memory x\",\"detail\":\"memory_not_found\",\"context\":{}}}");
     close(client);
 }
 
@@ -127,10 +103,7 @@ unavailable_services_are_503_with_retry_after(void **state)
     fixture_send(client, "GET /memories/x HTTP/1.1\r\n" HOST "\r\n");
     fixture_await_calls(f, 1);
     fixture_fail(&f->calls[0], STATUS_UNAVAILABLE, NULL, "gone");
-    char *answer = fixture_read(f, client);
-    assert_true(fixture_has(answer, "HTTP/1.1 503"));
-    assert_true(fixture_has(answer, "Retry-After: 1"));
-    free(answer);
+    fixture_expect(f, client, "HTTP/1.1 503", "Retry-After: 1");
     close(client);
 
     f->connected = false;
@@ -310,10 +283,7 @@ a_stream_that_fails_before_its_first_chunk_is_a_plain_error(void **state)
     fixture_send(client, request);
     fixture_await_calls(f, 1);
     fixture_fail(&f->calls[0], STATUS_NO_MODELS, NULL, "no model");
-    char *answer = fixture_read(f, client);
-    assert_true(fixture_has(answer, "HTTP/1.1 503"));
-    assert_true(fixture_has(answer, "Content-Type: application/json"));
-    free(answer);
+    fixture_expect(f, client, "HTTP/1.1 503", "Content-Type: application/json");
     close(client);
 }
 
@@ -466,7 +436,7 @@ draining_refuses_new_work_and_ends_what_is_under_way(void **state)
     close(stream);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int
 main(void)

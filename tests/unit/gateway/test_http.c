@@ -14,32 +14,13 @@
 
 #include <cmocka.h>
 
-#define HOST "Host: localhost\r\n"
-#define JSON "Content-Type: application/json\r\n"
-
-static int
-open_with(void **state, const struct http_options *options)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    assert_non_null(fixture);
-    fixture_open(fixture, options);
-    *state = fixture;
-    return 0;
-}
-
-static int
-setup(void **state)
-{
-    return open_with(state, NULL);
-}
-
 static int
 setup_few(void **state)
 {
     struct http_options options = fixture_http_options();
     options.connections_max = 4;
     options.connections_peer_max = 3;
-    return open_with(state, &options);
+    return fixture_setup_with(state, &options);
 }
 
 static int
@@ -47,7 +28,7 @@ setup_rate(void **state)
 {
     struct http_options options = fixture_http_options();
     options.rate = 2;
-    return open_with(state, &options);
+    return fixture_setup_with(state, &options);
 }
 
 static int
@@ -55,26 +36,7 @@ setup_small_sum(void **state)
 {
     struct http_options options = fixture_http_options();
     options.body_bytes_max = 64 * 1024;
-    return open_with(state, &options);
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_close(fixture);
-    free(fixture);
-    return 0;
-}
-
-static void
-expect_answer(struct fixture *f, int client, const char *first, const char *second)
-{
-    char *answer = fixture_read(f, client);
-    assert_true(fixture_has(answer, first));
-    if (second)
-        assert_true(fixture_has(answer, second));
-    free(answer);
+    return fixture_setup_with(state, &options);
 }
 
 /* Sends what the server takes; gives what it did not take. */
@@ -103,7 +65,7 @@ an_announced_body_over_the_limit_is_refused_unread(void **state)
     struct fixture *f = *state;
     int client = fixture_connect(f, DOOR_MEMORY);
     fixture_send(client, "POST /store HTTP/1.1\r\n" HOST JSON "Content-Length: 104857600\r\n\r\n");
-    expect_answer(f, client, "HTTP/1.1 413", "\"payload_too_large\"");
+    fixture_expect(f, client, "HTTP/1.1 413", "\"payload_too_large\"");
     assert_int_equal(http_figures(f->http).held, 0);
     close(client);
     assert_int_equal(f->call_count, 0);
@@ -116,7 +78,7 @@ the_refusal_reaches_a_client_that_sends_on(void **state)
     int client = fixture_connect(f, DOOR_MEMORY);
     fixture_send(client, "POST /store HTTP/1.1\r\n" HOST JSON "Content-Length: 104857600\r\n\r\n");
     assert_int_equal(flood(f, client, 20u * 1024 * 1024), 0);
-    expect_answer(f, client, "HTTP/1.1 413", NULL);
+    fixture_expect(f, client, "HTTP/1.1 413", NULL);
     close(client);
 }
 
@@ -128,7 +90,7 @@ a_chunked_body_over_the_limit_is_refused_on_the_way(void **state)
     fixture_send(client,
                  "POST /add HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n100000\r\n");
     flood(f, client, 0x100000);
-    expect_answer(f, client, "HTTP/1.1 413", "expected at most 1000 bytes");
+    fixture_expect(f, client, "HTTP/1.1 413", "expected at most 1000 bytes");
     close(client);
     fixture_pump(f);
     assert_int_equal(http_figures(f->http).held, 0);
@@ -162,7 +124,7 @@ a_header_byte_by_byte_ends_at_its_deadline(void **state)
         assert_int_equal(http_figures(f->http).expired, 0);
     }
     fixture_advance(f, 1100);
-    expect_answer(f, client, "HTTP/1.1 408", "request_timeout");
+    fixture_expect(f, client, "HTTP/1.1 408", "request_timeout");
     assert_true(fixture_is_closed(f, client));
     assert_int_equal(http_figures(f->http).connections, 0);
     close(client);
@@ -174,7 +136,7 @@ a_later_header_has_its_own_deadline(void **state)
     struct fixture *f = *state;
     int client = fixture_connect(f, DOOR_MEMORY);
     fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-    expect_answer(f, client, "HTTP/1.1 200", NULL);
+    fixture_expect(f, client, "HTTP/1.1 200", NULL);
     fixture_advance(f, 30000);
     fixture_send(client, "GET /version HTTP/1.1\r\n");
     fixture_pump(f);
@@ -182,7 +144,7 @@ a_later_header_has_its_own_deadline(void **state)
     assert_int_equal(http_figures(f->http).expired, 0);
     fixture_send(client, "Host: local");
     fixture_advance(f, 1100);
-    expect_answer(f, client, "HTTP/1.1 408", "request_timeout");
+    fixture_expect(f, client, "HTTP/1.1 408", "request_timeout");
     close(client);
 }
 
@@ -199,7 +161,7 @@ a_body_byte_by_byte_ends_at_its_deadline(void **state)
         assert_int_equal(http_figures(f->http).expired, 0);
     }
     fixture_advance(f, 1100);
-    expect_answer(f, client, "HTTP/1.1 408", "request_timeout");
+    fixture_expect(f, client, "HTTP/1.1 408", "request_timeout");
     assert_true(fixture_is_closed(f, client));
     assert_int_equal(http_figures(f->http).held, 0);
     close(client);
@@ -211,7 +173,7 @@ an_idle_connection_leaves_after_its_time(void **state)
     struct fixture *f = *state;
     int client = fixture_connect(f, DOOR_MEMORY);
     fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-    expect_answer(f, client, "HTTP/1.1 200", NULL);
+    fixture_expect(f, client, "HTTP/1.1 200", NULL);
     fixture_advance(f, 59000);
     assert_int_equal(http_figures(f->http).connections, 1);
     fixture_advance(f, 1100);
@@ -231,7 +193,7 @@ silent_connections_give_way_to_new_ones(void **state)
     assert_true(http_figures(f->http).connections <= 4);
     int client = fixture_connect(f, DOOR_MEMORY);
     fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-    expect_answer(f, client, "HTTP/1.1 200", NULL);
+    fixture_expect(f, client, "HTTP/1.1 200", NULL);
     assert_true(http_figures(f->http).evicted >= 17);
     close(client);
     for (size_t i = 0; i < 20; i++)
@@ -251,12 +213,12 @@ busy_connections_do_not_give_way(void **state)
         fixture_await_calls(f, i + 1);
     }
     int client = fixture_connect(f, DOOR_MEMORY);
-    expect_answer(f, client, "HTTP/1.1 503", "service_busy");
+    fixture_expect(f, client, "HTTP/1.1 503", "service_busy");
     close(client);
     assert_int_equal(http_figures(f->http).refused, 1);
     for (size_t i = 0; i < 3; i++) {
         fixture_reply(&f->calls[i], STATUS_OK, (struct bytes){0});
-        expect_answer(f, busy[i], "HTTP/1.1 200", NULL);
+        fixture_expect(f, busy[i], "HTTP/1.1 200", NULL);
         close(busy[i]);
     }
 }
@@ -268,13 +230,13 @@ more_requests_than_the_rate_are_429(void **state)
     int client = fixture_connect(f, DOOR_MEMORY);
     for (int i = 0; i < 2; i++) {
         fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-        expect_answer(f, client, "HTTP/1.1 200", NULL);
+        fixture_expect(f, client, "HTTP/1.1 200", NULL);
     }
     fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-    expect_answer(f, client, "HTTP/1.1 429", "Retry-After: 31");
+    fixture_expect(f, client, "HTTP/1.1 429", "Retry-After: 31");
     fixture_advance(f, 31000);
     fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-    expect_answer(f, client, "HTTP/1.1 200", NULL);
+    fixture_expect(f, client, "HTTP/1.1 200", NULL);
     close(client);
 }
 
@@ -289,7 +251,7 @@ the_sum_of_bodies_is_bounded(void **state)
     int second = fixture_connect(f, DOOR_MEMORY);
     fixture_send(second, "POST /store HTTP/1.1\r\n" HOST JSON "Content-Length: 60000\r\n\r\n");
     flood(f, second, 60000);
-    expect_answer(f, second, "HTTP/1.1 503", "service_busy");
+    fixture_expect(f, second, "HTTP/1.1 503", "service_busy");
     close(second);
     close(first);
     fixture_pump(f);
@@ -373,7 +335,7 @@ malformed_requests_do_not_stop_the_server(void **state)
     }
     int client = fixture_connect(f, DOOR_MEMORY);
     fixture_send(client, "GET /version HTTP/1.1\r\n" HOST "\r\n");
-    expect_answer(f, client, "HTTP/1.1 200", NULL);
+    fixture_expect(f, client, "HTTP/1.1 200", NULL);
     close(client);
     assert_int_equal(f->call_count, 0);
 }
@@ -408,33 +370,33 @@ an_answer_leaves_without_waiting_for_the_next_event(void **state)
     http_wait(f->http, 5000);
     clock_gettime(CLOCK_MONOTONIC, &after);
     assert_true(after.tv_sec - before.tv_sec < 4);
-    expect_answer(f, client, "HTTP/1.1 200", NULL);
+    fixture_expect(f, client, "HTTP/1.1 200", NULL);
     close(client);
 }
 
-#define TEST(name, open) cmocka_unit_test_setup_teardown(name, open, teardown)
+#define TEST(name, open) cmocka_unit_test_setup_teardown(name, open, fixture_teardown)
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_announced_body_over_the_limit_is_refused_unread, setup),
-        TEST(the_refusal_reaches_a_client_that_sends_on, setup),
-        TEST(a_chunked_body_over_the_limit_is_refused_on_the_way, setup),
-        TEST(a_chunked_body_within_the_limit_is_read, setup),
-        TEST(a_header_byte_by_byte_ends_at_its_deadline, setup),
-        TEST(a_later_header_has_its_own_deadline, setup),
-        TEST(a_body_byte_by_byte_ends_at_its_deadline, setup),
-        TEST(an_idle_connection_leaves_after_its_time, setup),
+        TEST(an_announced_body_over_the_limit_is_refused_unread, fixture_setup),
+        TEST(the_refusal_reaches_a_client_that_sends_on, fixture_setup),
+        TEST(a_chunked_body_over_the_limit_is_refused_on_the_way, fixture_setup),
+        TEST(a_chunked_body_within_the_limit_is_read, fixture_setup),
+        TEST(a_header_byte_by_byte_ends_at_its_deadline, fixture_setup),
+        TEST(a_later_header_has_its_own_deadline, fixture_setup),
+        TEST(a_body_byte_by_byte_ends_at_its_deadline, fixture_setup),
+        TEST(an_idle_connection_leaves_after_its_time, fixture_setup),
         TEST(silent_connections_give_way_to_new_ones, setup_few),
         TEST(busy_connections_do_not_give_way, setup_few),
         TEST(more_requests_than_the_rate_are_429, setup_rate),
         TEST(the_sum_of_bodies_is_bounded, setup_small_sum),
-        TEST(a_client_that_does_not_read_gets_no_credit_and_no_unbounded_memory, setup),
-        TEST(requests_in_one_packet_are_answered_in_order, setup),
-        TEST(malformed_requests_do_not_stop_the_server, setup),
-        TEST(closing_with_calls_under_way_frees_everything, setup),
-        TEST(an_answer_leaves_without_waiting_for_the_next_event, setup),
+        TEST(a_client_that_does_not_read_gets_no_credit_and_no_unbounded_memory, fixture_setup),
+        TEST(requests_in_one_packet_are_answered_in_order, fixture_setup),
+        TEST(malformed_requests_do_not_stop_the_server, fixture_setup),
+        TEST(closing_with_calls_under_way_frees_everything, fixture_setup),
+        TEST(an_answer_leaves_without_waiting_for_the_next_event, fixture_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

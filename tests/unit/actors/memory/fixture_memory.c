@@ -2,36 +2,35 @@
 #include "fixture_memory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "actors/memory/memory.h"
 
-void
-memory_open(struct service_fixture *f, const char *edition)
+struct service_fixture *
+memory_open(const char *edition)
 {
+    struct service_fixture *f = service_new(&memory_service);
     struct error error = ERROR_INIT;
     char assignment[64];
-    service_fixture_open(f, &memory_service);
+    f->call_result = STATUS_UNAVAILABLE; /* it calls nobody */
     snprintf(assignment, sizeof assignment, "edition=%s", edition);
     assert_int_equal(config_apply_argument(f->config, assignment, &error), STATUS_OK);
-    if (service_restart(f, &error) != STATUS_OK)
+    if (service_start(f, &error) != STATUS_OK)
         fail_msg("%s", error.message);
+    return f;
 }
 
 int
 memory_setup(void **state)
 {
-    struct service_fixture *f = malloc(sizeof *f);
-    memory_open(f, "business");
-    *state = f;
+    *state = memory_open("business");
     return 0;
 }
 
 int
 memory_teardown(void **state)
 {
-    service_fixture_close(*state);
-    free(*state);
+    struct service_fixture *f = *state;
+    service_close(&f);
     return 0;
 }
 
@@ -41,10 +40,10 @@ memory_store(struct service_fixture *f, const char *agent, const char *content,
 {
     char json[1024];
     snprintf(json, sizeof json, "{\"agent_id\":\"%s\",\"content\":\"%s\"}", agent, content);
-    const struct service_answer *answer = service_call(f, "memory_store", json);
+    const struct sent_reply *answer = service_ask(f, "memory_store", json);
     if (answer->status != STATUS_OK)
-        fail_msg("%s", answer_json(answer));
-    snprintf(id, UUID_TEXT_SIZE, "%.*s", TEXT_ARGS(answer_text(answer, "memory_id")));
+        fail_msg("%s", reply_json(answer));
+    snprintf(id, UUID_TEXT_SIZE, "%.*s", TEXT_ARGS(reply_text(answer, "memory_id")));
     return id;
 }
 
@@ -53,14 +52,14 @@ memory_search(struct service_fixture *f, const char *agent, const char *query)
 {
     char json[1024];
     snprintf(json, sizeof json, "{\"agent_id\":\"%s\",\"query\":\"%s\"}", agent, query);
-    const struct service_answer *answer = service_call(f, "memory_query", json);
+    const struct sent_reply *answer = service_ask(f, "memory_query", json);
     if (answer->status != STATUS_OK)
-        fail_msg("%s", answer_json(answer));
-    return answer_json(answer);
+        fail_msg("%s", reply_json(answer));
+    return reply_json(answer);
 }
 
 size_t
-memory_result_count(const struct service_answer *answer)
+memory_result_count(const struct sent_reply *answer)
 {
     struct value list;
     assert_true(value_parse(buffer_bytes(&answer->payload), &list));
@@ -74,7 +73,7 @@ memory_first(struct service_fixture *f, const char *agent, const char *query)
     struct value list, result, memory;
     struct text content = {"", 0};
     memory_search(f, agent, query);
-    assert_true(value_parse(buffer_bytes(&f->answers[0].payload), &list));
+    assert_true(value_parse(buffer_bytes(&f->replies[0].payload), &list));
     struct entries entries = value_entries(&list);
     if (entries_next(&entries, &result) && value_find(&result, "memory", &memory))
         value_find_text(&memory, "content", &content);

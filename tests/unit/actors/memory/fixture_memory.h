@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory service in a fixture_service. */
+/* The memory service in a service_fixture. */
 #ifndef SOS_TEST_FIXTURE_MEMORY_H
 #define SOS_TEST_FIXTURE_MEMORY_H
 
-#include "fixture_service.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/actors/service_fixture.h"
 
 int memory_setup(void **state); /* *state: struct service_fixture */
 int memory_teardown(void **state);
 
-void memory_open(struct service_fixture *f, const char *edition);
+struct service_fixture *memory_open(const char *edition);
 
 /* Stores and gives the id's text. */
 const char *memory_store(struct service_fixture *f, const char *agent, const char *content,
@@ -18,6 +25,6 @@ const char *memory_store(struct service_fixture *f, const char *agent, const cha
 const char *memory_search(struct service_fixture *f, const char *agent, const char *query);
 /* Content of the first result, "" when there is none. */
 struct text memory_first(struct service_fixture *f, const char *agent, const char *query);
-size_t memory_result_count(const struct service_answer *answer);
+size_t memory_result_count(const struct sent_reply *answer);
 
 #endif

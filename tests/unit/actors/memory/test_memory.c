@@ -10,37 +10,37 @@
 #define AGENT "agent:kasra"
 
 static void
-says(const struct service_answer *answer, const char *part)
+says(const struct sent_reply *answer, const char *part)
 {
-    if (!strstr(answer_json(answer), part))
-        fail_msg("%s does not hold %s", answer_json(answer), part);
+    if (!strstr(reply_json(answer), part))
+        fail_msg("%s does not hold %s", reply_json(answer), part);
 }
 
-static const struct service_answer *
+static const struct sent_reply *
 call_with_id(struct service_fixture *f, const char *type, const char *id, const char *more)
 {
     char json[512];
     snprintf(json, sizeof json, "{\"id\":\"%s\"%s}", id, more);
-    return service_call(f, type, json);
+    return service_ask(f, type, json);
 }
 
 static void
 a_stored_memory_can_be_read(void **state)
 {
     struct service_fixture *f = *state;
-    const struct service_answer *answer = service_call(
+    const struct sent_reply *answer = service_ask(
         f, "memory_store",
         "{\"agent_id\":\"agent:kasra\",\"content\":\"The harbour closes at nine\","
         "\"memory_type\":\"fact\",\"importance\":0.9,\"metadata\":{\"place\":\"harbour\"}}");
     assert_int_equal(answer->status, STATUS_OK);
     says(answer, "\"success\":true,\"extracted_facts\":[],\"related_memories\":[]");
     char id[UUID_TEXT_SIZE];
-    snprintf(id, sizeof id, "%.*s", TEXT_ARGS(answer_text(answer, "memory_id")));
+    snprintf(id, sizeof id, "%.*s", TEXT_ARGS(reply_text(answer, "memory_id")));
 
     answer = call_with_id(f, "memory_get", id, "");
 
     assert_int_equal(answer->status, STATUS_OK);
-    assert_true(text_equal_string(answer_text(answer, "id"), id));
+    assert_true(text_equal_string(reply_text(answer, "id"), id));
     says(answer, "\"content\":\"The harbour closes at nine\",\"memory_type\":\"fact\","
                  "\"agent_id\":\"agent:kasra\",\"importance\":0.9,\"access_count\":1,"
                  "\"created_at\":\"2026-01-01T00:00:00.000000Z\","
@@ -50,9 +50,9 @@ a_stored_memory_can_be_read(void **state)
     says(call_with_id(f, "memory_get", id, ""),
          "\"access_count\":2,\"created_at\":\"2026-01-01T00:00:00.000000Z\","
          "\"accessed_at\":\"2026-01-01T00:00:01.000000Z\"");
-    assert_null(strstr(answer_json(&f->answers[0]), "embedding"));
+    assert_null(strstr(reply_json(&f->replies[0]), "embedding"));
     says(call_with_id(f, "memory_get", id, ",\"embedding\":true"), "\"embedding\":[");
-    says(&f->answers[0], "\"access_count\":3");
+    says(&f->replies[0], "\"access_count\":3");
 }
 
 static void
@@ -63,7 +63,7 @@ a_search_gives_memory_similarity_and_highlights(void **state)
     memory_store(f, AGENT, "It rains. My cat is called Pishi. Bread is good.", id);
     memory_store(f, AGENT, "The train leaves at noon", id);
     memory_search(f, AGENT, "what is my cat called");
-    const struct service_answer *answer = &f->answers[0];
+    const struct sent_reply *answer = &f->replies[0];
     says(answer, "[{\"memory\":{\"id\":\"");
     says(answer, "\"access_count\":0,");
     says(answer, "\"accessed_at\":null,");
@@ -82,7 +82,7 @@ a_search_counts_as_no_access_but_shows_the_count(void **state)
     call_with_id(f, "memory_get", id, "");
     memory_search(f, AGENT, "lighthouse");
     memory_search(f, AGENT, "lighthouse");
-    says(&f->answers[0], "\"access_count\":1,");
+    says(&f->replies[0], "\"access_count\":1,");
 }
 
 static void
@@ -92,17 +92,17 @@ agents_are_strictly_apart(void **state)
     char id[UUID_TEXT_SIZE];
     memory_store(f, "agent:a", "the vault opens with 4711", id);
     memory_store(f, "agent:b", "the vault is closed on Sunday", id);
-    service_call(f, "memory_add", "{\"content\":\"the vault belongs to all\"}");
+    service_ask(f, "memory_add", "{\"content\":\"the vault belongs to all\"}");
 
     memory_search(f, "agent:b", "vault 4711");
-    assert_int_equal(memory_result_count(&f->answers[0]), 1);
-    assert_null(strstr(answer_json(&f->answers[0]), "4711"));
+    assert_int_equal(memory_result_count(&f->replies[0]), 1);
+    assert_null(strstr(reply_json(&f->replies[0]), "4711"));
     assert_string_equal(memory_search(f, "agent:c", "vault 4711"), "[]");
-    const struct service_answer *answer =
-        service_call(f, "memory_query", "{\"query\":\"vault 4711\",\"min_similarity\":-1}");
-    assert_null(strstr(answer_json(answer), "4711"));
-    answer = service_call(f, "memory_store",
-                          "{\"agent_id\":\"agent:c\",\"content\":\"the vault opens with 4711\"}");
+    const struct sent_reply *answer =
+        service_ask(f, "memory_query", "{\"query\":\"vault 4711\",\"min_similarity\":-1}");
+    assert_null(strstr(reply_json(answer), "4711"));
+    answer = service_ask(f, "memory_store",
+                         "{\"agent_id\":\"agent:c\",\"content\":\"the vault opens with 4711\"}");
     says(answer, "\"related_memories\":[]");
 }
 
@@ -112,13 +112,12 @@ an_agent_reads_and_deletes_its_own_only(void **state)
     struct service_fixture *f = *state;
     char id[UUID_TEXT_SIZE], shared[UUID_TEXT_SIZE];
     memory_store(f, "agent:a", "mine", id);
-    const struct service_answer *answer =
-        service_call(f, "memory_add", "{\"content\":\"everybody's\"}");
-    snprintf(shared, sizeof shared, "%.*s", TEXT_ARGS(answer_text(answer, "id")));
+    const struct sent_reply *answer = service_ask(f, "memory_add", "{\"content\":\"everybody's\"}");
+    snprintf(shared, sizeof shared, "%.*s", TEXT_ARGS(reply_text(answer, "id")));
 
     f->source = "agent:b";
     assert_int_equal(call_with_id(f, "memory_get", id, "")->status, STATUS_FORBIDDEN);
-    assert_null(strstr(answer_json(&f->answers[0]), "mine"));
+    assert_null(strstr(reply_json(&f->replies[0]), "mine"));
     assert_int_equal(call_with_id(f, "memory_delete", id, "")->status, STATUS_FORBIDDEN);
     assert_int_equal(call_with_id(f, "memory_get", shared, "")->status, STATUS_OK);
     f->source = "agent:a";
@@ -136,28 +135,28 @@ related_memories_are_the_three_most_alike(void **state)
     memory_store(f, AGENT, "the harbour closes at ten", ids[2]);
     memory_store(f, AGENT, "the harbour closes at eight", ids[3]);
     memory_store(f, AGENT, "the harbour closes at nine", ids[4]);
-    const struct service_answer *answer = &f->answers[0];
+    const struct sent_reply *answer = &f->replies[0];
 
     char expected[64];
     snprintf(expected, sizeof expected, "\"related_memories\":[\"%s\",", ids[0]);
     says(answer, expected);
     says(answer, ids[2]);
     says(answer, ids[3]);
-    assert_null(strstr(answer_json(answer), ids[1]));
+    assert_null(strstr(reply_json(answer), ids[1]));
 }
 
 static void
 the_short_form_is_about_shared_memories(void **state)
 {
     struct service_fixture *f = *state;
-    const struct service_answer *answer = service_call(
+    const struct sent_reply *answer = service_ask(
         f, "memory_add", "{\"content\":\"shared lighthouse note\",\"metadata\":{\"n\":1}}");
     assert_int_equal(answer->status, STATUS_OK);
     says(answer, "\"status\":\"stored\"}");
     char id[UUID_TEXT_SIZE], expected[256];
-    snprintf(id, sizeof id, "%.*s", TEXT_ARGS(answer_text(answer, "id")));
+    snprintf(id, sizeof id, "%.*s", TEXT_ARGS(reply_text(answer, "id")));
 
-    answer = service_call(f, "memory_query", "{\"query\":\"lighthouse note\"}");
+    answer = service_ask(f, "memory_query", "{\"query\":\"lighthouse note\"}");
 
     snprintf(expected, sizeof expected,
              "{\"results\":[{\"id\":\"%s\",\"content\":\"shared lighthouse note\","
@@ -175,16 +174,15 @@ a_deleted_memory_is_gone_and_deleting_it_again_says_so(void **state)
     memory_store(f, AGENT, "harbour", id);
     call_with_id(f, "memory_get", id, "");
 
-    assert_string_equal(answer_json(call_with_id(f, "memory_delete", id, "")),
-                        "{\"deleted\":true}");
+    assert_string_equal(reply_json(call_with_id(f, "memory_delete", id, "")), "{\"deleted\":true}");
 
-    assert_string_equal(answer_json(call_with_id(f, "memory_delete", id, "")),
+    assert_string_equal(reply_json(call_with_id(f, "memory_delete", id, "")),
                         "{\"deleted\":false}");
-    assert_string_equal(answer_json(call_with_id(f, "memory_delete", "nonsense", "")),
+    assert_string_equal(reply_json(call_with_id(f, "memory_delete", "nonsense", "")),
                         "{\"deleted\":false}");
     assert_string_equal(memory_search(f, AGENT, "harbour"), "[]");
     assert_int_equal(call_with_id(f, "memory_get", id, "")->status, STATUS_NOT_FOUND);
-    assert_string_equal(answer_error(&f->answers[0]).word, "memory_not_found");
+    assert_string_equal(reply_error(&f->replies[0]).word, "memory_not_found");
 }
 
 static void
@@ -194,7 +192,7 @@ unknown_and_foreign_ids_are_not_found(void **state)
     static const char *const ids[] = {"nonsense", "..", "0190a000-0000-7000-8000-000000000000"};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         assert_int_equal(call_with_id(f, "memory_get", ids[i], "")->status, STATUS_NOT_FOUND);
-        assert_string_equal(answer_error(&f->answers[0]).word, "memory_not_found");
+        assert_string_equal(reply_error(&f->replies[0]).word, "memory_not_found");
     }
 }
 
@@ -206,24 +204,29 @@ requests_of_one_batch_see_each_other(void **state)
     memory_store(f, AGENT, "harbour", id);
     snprintf(json, sizeof json, "{\"id\":\"%s\"}", id);
     service_forget(f);
-    service_send(f, "memory_get", json);
-    service_send(f, "memory_get", json);
-    service_send(f, "memory_query", "{\"agent_id\":\"agent:kasra\",\"query\":\"harbour\"}");
-    service_send(f, "memory_delete", json);
-    service_send(f, "memory_get", json);
-    service_send(f, "memory_delete", json);
-    service_send(f, "memory_query", "{\"agent_id\":\"agent:kasra\",\"query\":\"harbour\"}");
+    struct uuid ids[7];
+    ids[0] = service_post(f, "memory_get", json);
+    ids[1] = service_post(f, "memory_get", json);
+    ids[2] =
+        service_post(f, "memory_query", "{\"agent_id\":\"agent:kasra\",\"query\":\"harbour\"}");
+    ids[3] = service_post(f, "memory_delete", json);
+    ids[4] = service_post(f, "memory_get", json);
+    ids[5] = service_post(f, "memory_delete", json);
+    ids[6] =
+        service_post(f, "memory_query", "{\"agent_id\":\"agent:kasra\",\"query\":\"harbour\"}");
     service_run(f);
 
-    says(&f->answers[0], "\"access_count\":1,");
-    says(&f->answers[1], "\"access_count\":2,");
-    says(&f->answers[2], "\"access_count\":2,");
-    says(&f->answers[3], "true");
-    assert_int_equal(f->answers[4].status, STATUS_NOT_FOUND);
-    says(&f->answers[5], "false");
-    assert_string_equal(answer_json(&f->answers[6]), "[]");
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(service_replies_to(f, &ids[i]), 1);
+    says(service_find_reply(f, &ids[0]), "\"access_count\":1,");
+    says(service_find_reply(f, &ids[1]), "\"access_count\":2,");
+    says(service_find_reply(f, &ids[2]), "\"access_count\":2,");
+    says(service_find_reply(f, &ids[3]), "true");
+    assert_int_equal(service_status(f, &ids[4]), STATUS_NOT_FOUND);
+    says(service_find_reply(f, &ids[5]), "false");
+    assert_string_equal(reply_json(service_find_reply(f, &ids[6])), "[]");
     assert_null(dispatch_failure(f->dispatch));
-    assert_string_equal(f->last_line, "");
+    assert_string_equal(f->last_error, "");
 }
 
 static void
@@ -255,11 +258,11 @@ fields_out_of_bounds_are_refused_and_nothing_is_kept(void **state)
         {"memory_stats", "{\"agent_id\":7}", "agent_id"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct service_answer *answer = service_call(f, rows[i][0], rows[i][1]);
+        const struct sent_reply *answer = service_ask(f, rows[i][0], rows[i][1]);
         assert_int_equal(answer->status, STATUS_VALIDATION);
-        assert_non_null(strstr(answer_error(answer).field, rows[i][2]));
+        assert_non_null(strstr(reply_error(answer).field, rows[i][2]));
     }
-    says(service_call(f, "memory_stats", "{}"), "\"memories\":0,");
+    says(service_ask(f, "memory_stats", "{}"), "\"memories\":0,");
 }
 
 static void
@@ -269,16 +272,16 @@ stats_count_one_agent_or_all(void **state)
     char id[UUID_TEXT_SIZE];
     memory_store(f, "agent:a", "red door", id);
     memory_store(f, "agent:b", "red", id);
-    service_call(f, "memory_store",
-                 "{\"agent_id\":\"agent:b\",\"content\":\"blue\",\"memory_type\":\"skill\"}");
+    service_ask(f, "memory_store",
+                "{\"agent_id\":\"agent:b\",\"content\":\"blue\",\"memory_type\":\"skill\"}");
 
-    says(service_call(f, "memory_stats", "{\"agent_id\":\"agent:b\"}"),
+    says(service_ask(f, "memory_stats", "{\"agent_id\":\"agent:b\"}"),
          "{\"agent_id\":\"agent:b\",\"memories\":2,\"by_type\":{\"engram\":1,\"fact\":0,"
          "\"episode\":0,\"skill\":1,\"context\":0},\"bytes\":7,\"vectors\":2,\"dimensions\":384,"
          "\"terms\":2,\"index_bytes\":");
-    says(service_call(f, "memory_stats", "{}"), "{\"agent_id\":null,\"agents\":2,\"memories\":3,");
-    says(&f->answers[0], "\"memories_max\":100000}");
-    says(service_call(f, "memory_stats", "{\"agent_id\":\"agent:c\"}"), "\"memories\":0,");
+    says(service_ask(f, "memory_stats", "{}"), "{\"agent_id\":null,\"agents\":2,\"memories\":3,");
+    says(&f->replies[0], "\"memories_max\":100000}");
+    says(service_ask(f, "memory_stats", "{\"agent_id\":\"agent:c\"}"), "\"memories\":0,");
 }
 
 static void
@@ -290,11 +293,11 @@ results_that_no_reply_could_hold_are_left_out(void **state)
         int at = snprintf(json, 70000, "{\"agent_id\":\"a\",\"content\":\"harbour %d ", i);
         memset(json + at, 'x', 60000);
         snprintf(json + at + 60000, 70000 - (size_t)at - 60000, "\"}");
-        assert_int_equal(service_call(f, "memory_store", json)->status, STATUS_OK);
+        assert_int_equal(service_ask(f, "memory_store", json)->status, STATUS_OK);
     }
     free(json);
     memory_search(f, "a", "harbour");
-    assert_int_equal(memory_result_count(&f->answers[0]), 4);
+    assert_int_equal(memory_result_count(&f->replies[0]), 4);
 }
 
 /* What can fail is tried at its first, second … access to the store, until it passes: each refusal
@@ -305,25 +308,25 @@ sweep_faults(struct service_fixture *f, const char *type, const char *json, int 
 {
     struct buffer before;
     buffer_init(&before);
-    buffer_append_string(&before, answer_json(service_call(f, "memory_stats", "{}")));
+    buffer_append_string(&before, reply_json(service_ask(f, "memory_stats", "{}")));
     buffer_append_byte(&before, 0);
     for (int i = 0; i < faults; i++) {
         store_fault_after(f->store, i);
-        const struct service_answer *answer = service_call(f, type, json);
+        const struct sent_reply *answer = service_ask(f, type, json);
         store_fault_after(f->store, -1);
         f->now.monotonic_us += 2000000; /* the runtime lets a store that failed rest */
         if (answer->status != refusal)
-            fail_msg("%s, fault %d: %s", type, i, answer_json(answer));
-        assert_null(strstr(answer_json(answer), "injected"));
-        assert_string_equal(answer_json(service_call(f, "memory_stats", "{}")),
+            fail_msg("%s, fault %d: %s", type, i, reply_json(answer));
+        assert_null(strstr(reply_json(answer), "injected"));
+        assert_string_equal(reply_json(service_ask(f, "memory_stats", "{}")),
                             (const char *)before.data);
         memory_search(f, AGENT, "harbour");
-        assert_int_equal(memory_result_count(&f->answers[0]), 1);
-        says(&f->answers[0], "\"access_count\":0,");
+        assert_int_equal(memory_result_count(&f->replies[0]), 1);
+        says(&f->replies[0], "\"access_count\":0,");
     }
     buffer_clear(&before);
     store_fault_after(f->store, faults);
-    assert_int_equal(service_call(f, type, json)->status, STATUS_OK);
+    assert_int_equal(service_ask(f, type, json)->status, STATUS_OK);
     store_fault_after(f->store, -1);
 }
 
@@ -346,14 +349,13 @@ a_failing_store_changes_nothing_and_is_told(void **state)
         {"memory_delete", NULL, 2, STATUS_STORE_FAILED},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct service_fixture f;
         char id[UUID_TEXT_SIZE], json[64];
-        memory_open(&f, "business");
-        memory_store(&f, AGENT, "the harbour closes at nine", id);
+        struct service_fixture *f = memory_open("business");
+        memory_store(f, AGENT, "the harbour closes at nine", id);
         snprintf(json, sizeof json, "{\"id\":\"%s\"}", id);
-        sweep_faults(&f, rows[i].type, rows[i].json ? rows[i].json : json, rows[i].faults,
+        sweep_faults(f, rows[i].type, rows[i].json ? rows[i].json : json, rows[i].faults,
                      rows[i].refusal);
-        service_fixture_close(&f);
+        service_close(&f);
     }
 }
 
@@ -376,11 +378,11 @@ a_restart_answers_the_same(void **state)
         before[i] = strdup(memory_search(f, AGENT, queries[i]));
     struct error error = ERROR_INIT;
 
-    assert_int_equal(service_restart(f, &error), STATUS_OK);
+    assert_int_equal(service_start(f, &error), STATUS_OK);
 
     for (size_t i = 0; i < 4; i++) {
         assert_string_equal(memory_search(f, AGENT, queries[i]), before[i]);
-        assert_true(memory_result_count(&f->answers[0]) > 0);
+        assert_true(memory_result_count(&f->replies[0]) > 0);
         free(before[i]);
     }
 }
@@ -416,14 +418,13 @@ a_bad_row_is_named_at_start(void **state)
         {9, 16, {(const uint8_t *)"\xc0", 1}, "space 9"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct service_fixture f;
         struct error error = ERROR_INIT;
-        memory_open(&f, "business");
-        write_row(&f, rows[i].space, "aaaaaaaaaaaaaaaa", rows[i].key_size, rows[i].value);
-        assert_int_equal(service_restart(&f, &error), STATUS_INVALID);
+        struct service_fixture *f = memory_open("business");
+        write_row(f, rows[i].space, "aaaaaaaaaaaaaaaa", rows[i].key_size, rows[i].value);
+        assert_int_equal(service_start(f, &error), STATUS_INVALID);
         if (!strstr(error.message, rows[i].words))
             fail_msg("%s, expected %s", error.message, rows[i].words);
-        service_fixture_close(&f);
+        service_close(&f);
     }
 }
 
@@ -452,43 +453,41 @@ static void
 an_edition_keeps_as_many_as_it_says(void **state)
 {
     (void)state;
-    struct service_fixture f;
     struct error error = ERROR_INIT;
     char id[UUID_TEXT_SIZE];
-    memory_open(&f, "education");
-    fill(&f, 9999);
-    assert_int_equal(service_restart(&f, &error), STATUS_OK);
-    memory_store(&f, AGENT, "the last one", id);
+    struct service_fixture *f = memory_open("education");
+    fill(f, 9999);
+    assert_int_equal(service_start(f, &error), STATUS_OK);
+    memory_store(f, AGENT, "the last one", id);
 
-    const struct service_answer *answer =
-        service_call(&f, "memory_store", "{\"agent_id\":\"agent:a\",\"content\":\"x\"}");
+    const struct sent_reply *answer =
+        service_ask(f, "memory_store", "{\"agent_id\":\"agent:a\",\"content\":\"x\"}");
     assert_int_equal(answer->status, STATUS_MEMORY_FULL);
-    assert_non_null(strstr(answer_error(answer).message, "10000"));
-    assert_int_equal(service_call(&f, "memory_add", "{\"content\":\"x\"}")->status,
+    assert_non_null(strstr(reply_error(answer).message, "10000"));
+    assert_int_equal(service_ask(f, "memory_add", "{\"content\":\"x\"}")->status,
                      STATUS_MEMORY_FULL);
     struct buffer checks;
     bool degraded = false;
     buffer_init(&checks);
-    assert_int_equal(f.service->health(dispatch_context(f.dispatch), &checks, &degraded), 2);
+    assert_int_equal(f->service->health(dispatch_context(f->dispatch), &checks, &degraded), 2);
     assert_true(degraded);
     buffer_clear(&checks);
-    call_with_id(&f, "memory_delete", id, "");
-    memory_store(&f, AGENT, "room again", id);
-    service_fixture_close(&f);
+    call_with_id(f, "memory_delete", id, "");
+    memory_store(f, AGENT, "room again", id);
+    service_close(&f);
 }
 
 static void
 kids_have_no_lasting_memory(void **state)
 {
     (void)state;
-    struct service_fixture f;
-    memory_open(&f, "kids");
-    const struct service_answer *answer =
-        service_call(&f, "memory_store", "{\"agent_id\":\"agent:a\",\"content\":\"x\"}");
+    struct service_fixture *f = memory_open("kids");
+    const struct sent_reply *answer =
+        service_ask(f, "memory_store", "{\"agent_id\":\"agent:a\",\"content\":\"x\"}");
     assert_int_equal(answer->status, STATUS_FORBIDDEN);
-    assert_string_equal(answer_error(answer).word, "memory_disabled");
-    assert_string_equal(memory_search(&f, AGENT, "x"), "[]");
-    service_fixture_close(&f);
+    assert_string_equal(reply_error(answer).word, "memory_disabled");
+    assert_string_equal(memory_search(f, AGENT, "x"), "[]");
+    service_close(&f);
 }
 
 static void

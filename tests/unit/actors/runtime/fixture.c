@@ -59,10 +59,16 @@ static const struct contract contract = {.service = "notes",
                                          .operations = operations,
                                          .operation_count = NOTE_OPERATIONS};
 
-static struct runtime_fixture *
-fixture_of(const struct context *context)
+struct notes *
+notes_of(const struct service_fixture *f)
 {
-    return context_logger(context)->context;
+    return f->own;
+}
+
+static struct notes *
+own_notes(const struct context *context)
+{
+    return notes_of(context_logger(context)->context);
 }
 
 static struct bytes
@@ -89,7 +95,7 @@ note_put(struct context *context, struct request *request, struct outcome *outco
          struct error *error)
 {
     (void)error;
-    fixture_of(context)->handler_runs++;
+    own_notes(context)->handler_runs++;
     put_note(request, outcome);
     pack_map(outcome_reply(outcome), 1);
     pack_pair_text(outcome_reply(outcome), "name", argument(request, FIELD_NAME));
@@ -136,13 +142,13 @@ note_spoil(struct context *context, struct request *request, struct outcome *out
 }
 
 struct progress {
-    struct runtime_fixture *fixture;
+    struct notes *notes;
 };
 
 static void
 progress_destroy(void *progress)
 {
-    ((struct progress *)progress)->fixture->progress_alive--;
+    ((struct progress *)progress)->notes->progress_alive--;
     free(progress);
 }
 
@@ -156,7 +162,7 @@ note_resume(struct context *context, struct request *request, const struct event
         outcome_chunk(outcome, (struct bytes){(const uint8_t *)"\xc0", 1});
         return STATUS_PENDING;
     }
-    fixture_of(context)->resumes++;
+    own_notes(context)->resumes++;
     if (event->status != STATUS_OK) {
         *error = event->error;
         return event->status;
@@ -175,10 +181,9 @@ note_await(struct context *context, struct request *request, struct outcome *out
            struct error *error)
 {
     (void)error;
-    struct runtime_fixture *f = fixture_of(context);
     struct progress *progress = malloc(sizeof *progress);
-    progress->fixture = f;
-    f->progress_alive++;
+    progress->notes = own_notes(context);
+    progress->notes->progress_alive++;
     request_set_progress(request, progress, progress_destroy);
     put_note(request, outcome);
     struct text how = argument(request, FIELD_HOW);
@@ -322,152 +327,19 @@ const struct service notes_service = {.contract = &contract,
                                       .state_destroy = state_destroy,
                                       .apply = apply};
 
-/* ---- the port */
-
-static enum status
-port_reply(void *context, const struct peer_origin *origin, enum status status,
-           struct bytes payload, struct error *error)
-{
-    (void)error;
-    struct runtime_fixture *f = context;
-    assert_true(f->reply_count < SENT_MAX);
-    struct sent_reply *reply = &f->replies[f->reply_count++];
-    *reply = (struct sent_reply){.id = origin->request_id, .status = status};
-    buffer_append(&reply->payload, payload.data, payload.size);
-    return STATUS_OK;
-}
-
-static enum status
-port_chunk(void *context, const struct peer_origin *origin, uint64_t seq, struct bytes payload,
-           struct error *error)
-{
-    (void)payload;
-    (void)error;
-    struct runtime_fixture *f = context;
-    assert_true(f->chunk_count < SENT_MAX);
-    f->chunks[f->chunk_count++] = (struct sent_chunk){origin->request_id, seq};
-    return STATUS_OK;
-}
-
-static uint32_t
-port_stream_credit(void *context)
-{
-    return ((struct runtime_fixture *)context)->stream_credit;
-}
-
-static enum status
-port_call(void *context, const struct dispatch_call *call, struct continuation *handle,
-          struct uuid *id, struct error *error)
-{
-    struct runtime_fixture *f = context;
-    if (f->call_result != STATUS_OK) {
-        error_set(error, "the port says no");
-        return f->call_result;
-    }
-    assert_true(f->call_count < SENT_MAX);
-    struct sent_call *sent = &f->calls[f->call_count++];
-    *sent = (struct sent_call){.handle = handle, .ttl_ms = call->ttl_ms};
-    snprintf(sent->type, sizeof sent->type, "%s", call->type);
-    snprintf(sent->principal, sizeof sent->principal, "%.*s", TEXT_ARGS(call->principal));
-    *id = (struct uuid){{(uint8_t)f->call_count}};
-    return STATUS_OK;
-}
-
-static void
-port_cancel_call(void *context, struct continuation *handle)
-{
-    struct runtime_fixture *f = context;
-    f->cancelled_calls++;
-    for (size_t i = 0; i < f->call_count; i++)
-        if (f->calls[i].handle == handle)
-            f->calls[i].handle = NULL;
-}
-
-static enum status
-port_http(void *context, const struct outcome_http *http, struct continuation *handle,
-          struct transfer **transfer, struct error *error)
-{
-    (void)error;
-    struct runtime_fixture *f = context;
-    assert_string_equal(http->headers[0], "Authorization: Bearer x");
-    f->https[f->http_count++] = (struct sent_call){.handle = handle, .ttl_ms = http->timeout_ms};
-    *transfer = (struct transfer *)handle;
-    return STATUS_OK;
-}
-
-static void
-port_abort_http(void *context, struct transfer *transfer)
-{
-    struct runtime_fixture *f = context;
-    f->aborted_https++;
-    for (size_t i = 0; i < f->http_count; i++)
-        if (f->https[i].handle == (struct continuation *)transfer)
-            f->https[i].handle = NULL;
-}
-
-static void
-port_commit(void *context, const struct store_batch *batch)
-{
-    struct runtime_fixture *f = context;
-    assert_null(f->commit);
-    f->commit = batch;
-}
-
-static void
-port_checkpoint(void *context, const char *folder)
-{
-    struct runtime_fixture *f = context;
-    assert_null(f->commit);
-    assert_null(f->checkpoint);
-    f->checkpoint = folder;
-}
-
 /* ---- life */
-
-static struct now
-read_clock(void *context)
-{
-    return *(struct now *)context;
-}
-
-static void
-take_line(void *context, enum log_level level, struct text line)
-{
-    struct runtime_fixture *f = context;
-    if (level >= LOG_ERROR)
-        f->error_lines++;
-    snprintf(f->last_line, sizeof f->last_line, "%.*s", TEXT_ARGS(line));
-}
 
 static int
 setup(void **state, bool enforced)
 {
-    static const struct dispatch_port port = {.reply = port_reply,
-                                              .chunk = port_chunk,
-                                              .stream_credit = port_stream_credit,
-                                              .call = port_call,
-                                              .cancel_call = port_cancel_call,
-                                              .http = port_http,
-                                              .abort_http = port_abort_http,
-                                              .commit = port_commit,
-                                              .checkpoint = port_checkpoint};
-    struct runtime_fixture *f = calloc(1, sizeof *f);
+    struct service_fixture *f = service_new(&notes_service);
     struct error error = ERROR_INIT;
-    f->now = (struct now){UINT64_C(1000000000), UINT64_C(1767225600000000)};
-    f->clock = (struct clock){read_clock, &f->now};
-    f->logger = (struct logger){"notes", LOG_INFO, &f->clock, take_line, f};
+    f->own = calloc(1, sizeof(struct notes));
     f->stream_credit = 4;
-    f->config = config_new();
-    assert_int_equal(store_open_memory(&f->store, 1), STATUS_OK);
-    f->options = (struct dispatch_options){.service = &notes_service,
-                                           .store = f->store,
-                                           .config = f->config,
-                                           .clock = &f->clock,
-                                           .logger = &f->logger,
-                                           .require_capabilities = enforced,
-                                           .port = port};
-    f->options.port.context = f;
-    assert_int_equal(dispatch_new(&f->dispatch, &f->options, &error), STATUS_OK);
+    f->options.capability_keys = NULL;
+    f->options.capability_key_count = 0;
+    f->options.require_capabilities = enforced;
+    assert_int_equal(service_start(f, &error), STATUS_OK);
     *state = f;
     return 0;
 }
@@ -487,32 +359,20 @@ runtime_setup_enforced(void **state)
 int
 runtime_teardown(void **state)
 {
-    struct runtime_fixture *f = *state;
-    f->hold_commits = false;
-    if (dispatch_is_committing(f->dispatch))
-        runtime_commit(f);
-    dispatch_destroy(&f->dispatch);
-    int left = (int)f->progress_alive;
-    for (size_t i = 0; i < f->reply_count; i++)
-        buffer_clear(&f->replies[i].payload);
-    store_close(&f->store);
-    config_destroy(&f->config);
-    free(f);
+    struct service_fixture *f = *state;
+    struct notes *notes = notes_of(f);
+    for (size_t i = 0; i < f->http_count; i++)
+        assert_string_equal(f->https[i].headers, "Authorization: Bearer x\n");
+    service_close(&f);
+    int left = (int)notes->progress_alive;
+    free(notes);
     return left;
-}
-
-void
-runtime_reopen(struct runtime_fixture *f)
-{
-    struct error error = ERROR_INIT;
-    dispatch_destroy(&f->dispatch);
-    assert_int_equal(dispatch_new(&f->dispatch, &f->options, &error), STATUS_OK);
 }
 
 /* ---- driving */
 
 static void
-take_message(struct runtime_fixture *f, const struct sending *sending, const struct uuid *id,
+take_message(struct service_fixture *f, const struct sending *sending, const struct uuid *id,
              const char *type, struct bytes payload)
 {
     struct buffer metadata;
@@ -539,7 +399,7 @@ take_message(struct runtime_fixture *f, const struct sending *sending, const str
 }
 
 struct uuid
-runtime_send(struct runtime_fixture *f, const struct sending *sending, const char *type, ...)
+runtime_send(struct service_fixture *f, const struct sending *sending, const char *type, ...)
 {
     static const struct sending plain = {0};
     struct uuid id = {{0}};
@@ -571,14 +431,14 @@ runtime_send(struct runtime_fixture *f, const struct sending *sending, const cha
 }
 
 void
-runtime_send_again(struct runtime_fixture *f, const struct sending *sending, const struct uuid *id,
+runtime_send_again(struct service_fixture *f, const struct sending *sending, const struct uuid *id,
                    const char *type)
 {
     take_message(f, sending, id, type, (struct bytes){0});
 }
 
 static void
-take_control(struct runtime_fixture *f, enum kind kind, const char *type, const struct uuid *id,
+take_control(struct service_fixture *f, enum kind kind, const char *type, const struct uuid *id,
              uint64_t seq)
 {
     const struct message message = {.version = MESSAGE_VERSION,
@@ -592,97 +452,38 @@ take_control(struct runtime_fixture *f, enum kind kind, const char *type, const 
 }
 
 void
-runtime_cancel(struct runtime_fixture *f, const struct uuid *id)
+runtime_cancel(struct service_fixture *f, const struct uuid *id)
 {
     take_control(f, KIND_CANCEL, "", id, 0);
 }
 
 void
-runtime_credit(struct runtime_fixture *f, const struct uuid *id, uint64_t chunks)
+runtime_credit(struct service_fixture *f, const struct uuid *id, uint64_t chunks)
 {
     take_control(f, KIND_CONTROL, "credit", id, chunks);
 }
 
-void
-runtime_commit(struct runtime_fixture *f)
-{
-    struct error error = ERROR_INIT;
-    const struct store_batch *batch = f->commit;
-    assert_non_null(batch);
-    f->commit = NULL;
-    f->commits++;
-    enum status status = store_commit(f->store, batch, &error);
-    dispatch_committed(f->dispatch, status, &error);
-}
-
-void
-runtime_run(struct runtime_fixture *f)
-{
-    do {
-        while (f->commit && !f->hold_commits)
-            runtime_commit(f);
-    } while (dispatch_run(f->dispatch) || (f->commit && !f->hold_commits));
-}
-
-void
-runtime_pass(struct runtime_fixture *f, uint64_t ms)
-{
-    f->now.monotonic_us += ms * 1000;
-    f->now.wall_us += ms * 1000;
-    runtime_run(f);
-}
-
 /* ---- looking */
 
-static const struct sent_reply *
-reply_to(const struct runtime_fixture *f, const struct uuid *id)
-{
-    for (size_t i = 0; i < f->reply_count; i++)
-        if (uuid_equal(&f->replies[i].id, id))
-            return &f->replies[i];
-    return NULL;
-}
-
-size_t
-runtime_replies_to(const struct runtime_fixture *f, const struct uuid *id)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < f->reply_count; i++)
-        count += uuid_equal(&f->replies[i].id, id);
-    return count;
-}
-
-enum status
-runtime_status_of(const struct runtime_fixture *f, const struct uuid *id)
-{
-    const struct sent_reply *reply = reply_to(f, id);
-    assert_non_null(reply);
-    return reply->status;
-}
-
 struct text
-runtime_text_of(const struct runtime_fixture *f, const struct uuid *id, const char *key)
+runtime_text_of(const struct service_fixture *f, const struct uuid *id, const char *key)
 {
-    const struct sent_reply *reply = reply_to(f, id);
-    struct value map;
-    struct text text = {0};
+    const struct sent_reply *reply = service_find_reply(f, id);
     assert_non_null(reply);
-    assert_true(value_parse(buffer_bytes(&reply->payload), &map));
-    value_find_text(&map, key, &text);
-    return text;
+    return reply_text(reply, key);
 }
 
 const char *
-runtime_word_of(const struct runtime_fixture *f, const struct uuid *id, char word[static 64])
+runtime_word_of(const struct service_fixture *f, const struct uuid *id, char word[static 64])
 {
-    struct error error = ERROR_INIT;
-    error_unpack(buffer_bytes(&reply_to(f, id)->payload), &error);
-    memcpy(word, error.word, 64);
+    const struct sent_reply *reply = service_find_reply(f, id);
+    assert_non_null(reply);
+    memcpy(word, reply_error(reply).word, 64);
     return word;
 }
 
 bool
-runtime_stored(struct runtime_fixture *f, const char *name, const char *text)
+runtime_stored(struct service_fixture *f, const char *name, const char *text)
 {
     struct buffer value;
     struct error error = ERROR_INIT;
@@ -694,7 +495,7 @@ runtime_stored(struct runtime_fixture *f, const char *name, const char *text)
 }
 
 struct note_state *
-runtime_state(struct runtime_fixture *f)
+runtime_state(struct service_fixture *f)
 {
     return context_state(dispatch_context(f->dispatch));
 }

@@ -21,7 +21,8 @@
 #include "platform/system_clock.h"
 
 struct swarm {
-    struct runtime_fixture notes; /* the service looks for it behind its logger */
+    struct service_fixture fixture; /* the service looks for it behind its logger */
+    struct notes notes;
     char folder[64];
     char key_table[96];
     char store[96];
@@ -118,7 +119,8 @@ setup(void **state)
     snprintf(s->key_table, sizeof s->key_table, "%s/keys.json", s->folder);
     snprintf(s->store, sizeof s->store, "%s/notes", s->folder);
     s->config = config_new();
-    s->logger = (struct logger){"notes", LOG_INFO, &system_clock, drop_line, &s->notes};
+    s->logger = (struct logger){"notes", LOG_INFO, &system_clock, drop_line, &s->fixture};
+    s->fixture.own = &s->notes;
     seed_keys(s);
     start_broker(s, 0);
     struct curve_keys service = s->service.keys, client = s->client.keys;

@@ -124,7 +124,7 @@ sign_special(struct buffer *token, const struct row *row, const struct ed25519_s
 }
 
 static char *
-make_token(const struct runtime_fixture *f, const struct row *row,
+make_token(const struct service_fixture *f, const struct row *row,
            const struct ed25519_secret_key *key)
 {
     struct buffer token;
@@ -151,7 +151,7 @@ make_token(const struct runtime_fixture *f, const struct row *row,
 static void
 every_row_of_the_table_holds_twice(void **state)
 {
-    struct runtime_fixture *f = *state;
+    struct service_fixture *f = *state;
     struct ed25519_public_key public_key, foreign_public;
     struct ed25519_secret_key secret_key, foreign;
     assert_int_equal(crypto_sign_keypair(public_key.bytes, secret_key.bytes), 0);
@@ -162,7 +162,7 @@ every_row_of_the_table_holds_twice(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct row *row = &rows[i];
         f->options.require_capabilities = row->enforced;
-        runtime_reopen(f);
+        service_reopen(f);
         char *token = make_token(f, row, key_of(row, &secret_key, &foreign));
         const struct sending sending = {
             .source = row->source, .principal = row->principal, .capability = token};
@@ -171,10 +171,10 @@ every_row_of_the_table_holds_twice(void **state)
                                  ? runtime_send(f, &sending, row->operation, "name", "a",
                                                 "agent_id", row->agent_id, NULL)
                                  : runtime_send(f, &sending, row->operation, "name", "a", NULL);
-            runtime_run(f);
+            service_run(f);
             char word[64];
-            if (runtime_status_of(f, &id) != row->status)
-                fail_msg("%s: %s, expected %s", row->what, status_word(runtime_status_of(f, &id)),
+            if (service_status(f, &id) != row->status)
+                fail_msg("%s: %s, expected %s", row->what, status_word(service_status(f, &id)),
                          status_word(row->status));
             if (row->word)
                 assert_string_equal(runtime_word_of(f, &id, word), row->word);
@@ -186,25 +186,25 @@ every_row_of_the_table_holds_twice(void **state)
 static void
 a_remembered_signature_expires_with_its_token(void **state)
 {
-    struct runtime_fixture *f = *state;
+    struct service_fixture *f = *state;
     struct ed25519_public_key public_key;
     struct ed25519_secret_key secret_key;
     assert_int_equal(crypto_sign_keypair(public_key.bytes, secret_key.bytes), 0);
     f->options.capability_keys = &public_key;
     f->options.capability_key_count = 1;
     f->options.require_capabilities = true;
-    runtime_reopen(f);
+    service_reopen(f);
     char *token = make_token(f, &(struct row){.token = GOOD}, &secret_key);
     const struct sending sending = {.capability = token};
     struct uuid id = runtime_send(f, &sending, "notes_put", "name", "a", NULL);
-    runtime_run(f);
-    assert_int_equal(runtime_status_of(f, &id), STATUS_OK);
+    service_run(f);
+    assert_int_equal(service_status(f, &id), STATUS_OK);
 
-    runtime_pass(f, UINT64_C(3600) * 1000);
+    service_pass(f, UINT64_C(3600) * 1000);
 
     id = runtime_send(f, &sending, "notes_put", "name", "a", NULL);
-    runtime_run(f);
-    assert_int_equal(runtime_status_of(f, &id), STATUS_TOKEN_EXPIRED);
+    service_run(f);
+    assert_int_equal(service_status(f, &id), STATUS_TOKEN_EXPIRED);
     free(token);
 }
 
@@ -212,7 +212,7 @@ a_remembered_signature_expires_with_its_token(void **state)
 static void
 remembered_signatures_vouch_for_no_other_token(void **state)
 {
-    struct runtime_fixture *f = *state;
+    struct service_fixture *f = *state;
     struct ed25519_public_key public_key, foreign_public;
     struct ed25519_secret_key secret_key, foreign;
     const struct row good = {.token = GOOD};
@@ -221,7 +221,7 @@ remembered_signatures_vouch_for_no_other_token(void **state)
     f->options.capability_keys = &public_key;
     f->options.capability_key_count = 1;
     f->options.require_capabilities = true;
-    runtime_reopen(f);
+    service_reopen(f);
     struct uuid id;
     for (int i = 0; i < 1000; i++) {
         char *token = make_token(f, &good, &secret_key);
@@ -229,26 +229,26 @@ remembered_signatures_vouch_for_no_other_token(void **state)
         id = runtime_send(f, &sending, "notes_get", "name", "a", NULL);
         free(token);
     }
-    runtime_run(f);
-    assert_int_equal(runtime_status_of(f, &id), STATUS_NOT_FOUND);
+    service_run(f);
+    assert_int_equal(service_status(f, &id), STATUS_NOT_FOUND);
 
     char *bad = make_token(f, &good, &foreign);
     const struct sending sending = {.capability = bad};
     id = runtime_send(f, &sending, "notes_get", "name", "a", NULL);
-    runtime_run(f);
-    assert_int_equal(runtime_status_of(f, &id), STATUS_TOKEN_INVALID);
+    service_run(f);
+    assert_int_equal(service_status(f, &id), STATUS_TOKEN_INVALID);
     free(bad);
 }
 
 static void
 validation_comes_before_rights(void **state)
 {
-    struct runtime_fixture *f = *state;
+    struct service_fixture *f = *state;
     struct uuid id = runtime_send(f, NULL, "notes_put", NULL);
     struct uuid next = runtime_send(f, NULL, "notes_put", "name", "a", NULL);
-    runtime_run(f);
-    assert_int_equal(runtime_status_of(f, &id), STATUS_VALIDATION);
-    assert_int_equal(runtime_status_of(f, &next), STATUS_CAPABILITY_MISSING);
+    service_run(f);
+    assert_int_equal(service_status(f, &id), STATUS_VALIDATION);
+    assert_int_equal(service_status(f, &next), STATUS_CAPABILITY_MISSING);
 }
 
 int

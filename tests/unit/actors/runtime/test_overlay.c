@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "actors/runtime/overlay.h"
-#include "actors/runtime/schedule.h"
 
 /* ---- overlay against a plain model: random writes, savepoints and scans */
 
@@ -166,48 +165,12 @@ a_step_knows_whose_uncommitted_writes_it_has_read(void **state)
     store_close(&store);
 }
 
-/* ---- schedule */
-
-static void
-timers_come_in_the_order_of_their_time_and_removed_ones_never(void **state)
-{
-    (void)state;
-    enum { TIMERS = 500 };
-    static struct timer timers[TIMERS];
-    struct schedule schedule;
-    uint32_t seed = 7;
-    schedule_init(&schedule);
-    size_t left = TIMERS;
-    for (size_t i = 0; i < TIMERS; i++)
-        assert_true(schedule_add(&schedule, &timers[i], random_next(&seed) % 100));
-    for (size_t i = 0; i < TIMERS; i += 3, left--) {
-        schedule_remove(&schedule, &timers[i]);
-        schedule_remove(&schedule, &timers[i]);
-    }
-
-    uint64_t last_us = 0;
-    for (uint64_t now_us = 0; now_us < 100; now_us++) {
-        struct timer *timer;
-        while ((timer = schedule_take(&schedule, now_us)) != NULL) {
-            assert_true((timer - timers) % 3 != 0);
-            assert_true(timer->due_us <= now_us && timer->due_us >= last_us);
-            last_us = timer->due_us;
-            left--;
-        }
-        assert_true(schedule_next_us(&schedule) > now_us);
-    }
-    assert_int_equal(left, 0);
-    assert_true(schedule_next_us(&schedule) == UINT64_MAX);
-    schedule_clear(&schedule);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_through_the_overlay_match_a_plain_model),
         cmocka_unit_test(a_step_knows_whose_uncommitted_writes_it_has_read),
-        cmocka_unit_test(timers_come_in_the_order_of_their_time_and_removed_ones_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,13 +9,11 @@
 
 #include "broker/core/list.h"
 #include "broker/core/table.h"
-#include "broker/core/timers.h"
 
 enum { ITEMS = 5000 };
 
 struct item {
     struct table_node node;
-    struct timer timer;
     uint32_t key;
 };
 
@@ -88,41 +86,6 @@ the_secret_decides_the_hash(void **state)
     table_clear(&two);
 }
 
-static void
-timers_come_in_order_whatever_is_moved_and_removed(void **state)
-{
-    (void)state;
-    struct timers timers = {NULL, 0, 0};
-    uint32_t seed = 12345;
-    for (size_t i = 0; i < ITEMS; i++) {
-        seed = seed * 1664525 + 1013904223;
-        items[i].timer = (struct timer){.place = 0};
-        assert_true(timers_set(&timers, &items[i].timer, seed % 1000));
-    }
-    for (size_t i = 0; i < ITEMS; i++) {
-        seed = seed * 1664525 + 1013904223;
-        if (i % 3 == 0)
-            timers_remove(&timers, &items[i].timer);
-        else if (i % 3 == 1)
-            assert_true(timers_set(&timers, &items[i].timer, seed % 2000));
-    }
-    uint64_t last = 0;
-    size_t count = 0;
-    struct timer *timer;
-    assert_null(timers.count && timers_next(&timers) > 0
-                    ? timers_take_due(&timers, timers_next(&timers) - 1)
-                    : NULL);
-    while ((timer = timers_take_due(&timers, 5000))) {
-        assert_true(timer->at_us >= last);
-        assert_int_equal(timer->place, 0);
-        last = timer->at_us;
-        count++;
-    }
-    assert_int_equal(count, ITEMS - (ITEMS + 2) / 3);
-    assert_true(timers_next(&timers) == TIMERS_NONE);
-    timers_clear(&timers);
-}
-
 int
 main(void)
 {
@@ -130,7 +93,6 @@ main(void)
         cmocka_unit_test(what_is_inserted_is_found_until_it_is_removed),
         cmocka_unit_test(nodes_of_one_hash_are_all_walked),
         cmocka_unit_test(the_secret_decides_the_hash),
-        cmocka_unit_test(timers_come_in_order_whatever_is_moved_and_removed),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,114 @@ a_key_that_is_added_while_running_gets_in(void **state)
     client_close(&identity);
 }
 
+/* One page of the broker's keys, its names in a row; whether more follow. */
+static bool
+list_identities(struct client *identity, const char *after, char names[static 256])
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, 2);
+    pack_pair_string(&payload, "after", after);
+    pack_pair_uint(&payload, "limit", 2);
+    client_say(identity, (struct message){.kind = KIND_CONTROL,
+                                          .type = text_of("key_list"),
+                                          .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+    const struct message *reply = client_take(identity, 5000);
+    assert_non_null(reply);
+    assert_int_equal(reply->status, STATUS_OK);
+    struct value map, keys, entry;
+    bool more;
+    assert_true(value_parse(reply->payload, &map));
+    assert_true(value_find_bool(&map, "more", &more));
+    assert_true(value_find(&map, "keys", &keys));
+    struct entries entries = value_entries(&keys);
+    names[0] = '\0';
+    while (entries_next(&entries, &entry)) {
+        struct text name;
+        size_t used = strlen(names);
+        assert_true(value_find_text(&entry, "identity", &name));
+        snprintf(names + used, 256 - used, "%.*s ", TEXT_ARGS(name));
+    }
+    return more;
+}
+
+static void
+the_identity_service_lists_the_keys_page_by_page(void **state)
+{
+    struct fixture *f = *state;
+    char names[256];
+    struct client *identity = client_open(f, "service:identity", &f->identity_keys);
+    client_hello(identity);
+    assert_true(list_identities(identity, "", names));
+    assert_string_equal(names, "agent:kasra service:identity ");
+    assert_false(list_identities(identity, f->identity_keys.public_key, names));
+    assert_string_equal(names, "service:memory ");
+    client_close(&identity);
+}
+
+/* The answer to service:memory's `ready` with this store, over a connection of its own. */
+static enum status
+serve_from(struct fixture *f, uint64_t epoch)
+{
+    static const struct uuid store = {{1, 2, 3}};
+    struct client *memory = client_open(f, "service:memory", &f->memory_keys);
+    struct buffer payload;
+    client_hello(memory);
+    buffer_init(&payload);
+    pack_map(&payload, 4);
+    pack_pair_string(&payload, "service", "memory");
+    pack_pair_bool(&payload, "single", false);
+    pack_string(&payload, "store_uuid");
+    pack_bin(&payload, store.bytes, sizeof store.bytes);
+    pack_pair_uint(&payload, "store_epoch", epoch);
+    client_say(memory, (struct message){.kind = KIND_READY, .payload = buffer_bytes(&payload)});
+    buffer_clear(&payload);
+    const struct message *answer = client_take(memory, 5000);
+    assert_non_null(answer);
+    enum status status = (enum status)answer->status;
+    client_close(&memory);
+    return status;
+}
+
+static void
+restart(struct fixture *f)
+{
+    struct error error = ERROR_INIT;
+    struct broker_options options = fixture_options(f);
+    broker_stop(&f->broker);
+    assert_int_equal(broker_start(&f->broker, &options, &error), STATUS_OK);
+}
+
+static void
+an_old_copy_of_a_store_is_refused_by_the_next_broker_too(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(serve_from(f, 7), STATUS_OK);
+    restart(f);
+    assert_int_equal(serve_from(f, 6), STATUS_CONFLICT);
+    assert_int_equal(serve_from(f, 8), STATUS_OK);
+    restart(f);
+    assert_int_equal(serve_from(f, 7), STATUS_CONFLICT);
+}
+
+static void
+a_store_that_could_not_be_written_down_is_as_if_it_never_came(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(unlink(f->key_table), 0);
+    assert_int_equal(mkdir(f->key_table, 0700), 0); /* in the way */
+    assert_int_equal(serve_from(f, 7), STATUS_STORE_FAILED);
+    assert_int_equal(rmdir(f->key_table), 0);
+    assert_int_equal(serve_from(f, 5), STATUS_OK);
+
+    assert_int_equal(unlink(f->key_table), 0);
+    assert_int_equal(mkdir(f->key_table, 0700), 0);
+    assert_int_equal(serve_from(f, 9), STATUS_STORE_FAILED);
+    assert_int_equal(rmdir(f->key_table), 0);
+    assert_int_equal(serve_from(f, 6), STATUS_OK);
+}
+
 static void
 a_service_that_disconnects_has_its_requests_answered_at_once(void **state)
 {
@@ -361,6 +469,9 @@ main(void)
         TEST(a_stolen_source_is_refused),
         TEST(a_revoked_key_is_cut_while_connected_and_stays_out),
         TEST(a_key_that_is_added_while_running_gets_in),
+        TEST(the_identity_service_lists_the_keys_page_by_page),
+        TEST(an_old_copy_of_a_store_is_refused_by_the_next_broker_too),
+        TEST(a_store_that_could_not_be_written_down_is_as_if_it_never_came),
         TEST(a_service_that_disconnects_has_its_requests_answered_at_once),
         TEST(a_message_of_several_frames_cuts_the_peer),
         TEST(garbage_cuts_the_peer_and_nobody_else),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/core/timers.h"
+#include "kernel/timers.h"
 
 #include <stdlib.h>
 
@@ -95,14 +95,14 @@ timers_remove(struct timers *timers, struct timer *timer)
         sink(timers, last, place);
 }
 
-struct timer *
-timers_take_due(struct timers *timers, uint64_t now_us)
+void
+timers_fire(struct timers *timers, uint64_t now_us, void *context)
 {
-    if (timers->count == 0 || timers->heap[1]->at_us > now_us)
-        return NULL;
-    struct timer *timer = timers->heap[1];
-    timers_remove(timers, timer);
-    return timer;
+    while (timers->count > 0 && timers->heap[1]->at_us <= now_us) {
+        struct timer *timer = timers->heap[1];
+        timers_remove(timers, timer);
+        timer->fire(context, timer->owner);
+    }
 }
 
 uint64_t
