@@ -35,7 +35,7 @@ class Backup(unittest.TestCase):
                 self.assertEqual((answer.status, answer.json.get("content")), (200, text))
             if turns:
                 found = json.loads(swarm.run("call", "engine.history", "agent_id=agent:a",
-                                             "conversation_id=c-1").stdout)["turns"]
+                                             "conversation_id=c-1", "limit:=1000").stdout)["turns"]
                 said = {turn["content"] for turn in found}
                 self.assertEqual(set(turns) - said, set())
 

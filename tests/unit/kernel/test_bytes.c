@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,6 +147,21 @@ a_buffer_that_cannot_grow_keeps_its_data_and_fails_until_reset(void **state)
     buffer_clear(&buffer);
 }
 
+static void
+hexadecimal_digits_of_either_case_have_a_value_and_nothing_else_has(void **state)
+{
+    (void)state;
+    static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";
+    size_t found = 0;
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(hex_digit_value(digits[i]), i);
+        assert_int_equal(hex_digit_value(capitals[i]), i);
+    }
+    for (int byte = CHAR_MIN; byte <= CHAR_MAX; byte++)
+        found += hex_digit_value((char)byte) >= 0;
+    assert_int_equal(found, 22);
+}
+
 int
 main(void)
 {
@@ -157,6 +173,7 @@ main(void)
         cmocka_unit_test(a_buffer_holds_what_was_appended),
         cmocka_unit_test(a_buffer_grows_and_reset_keeps_its_memory),
         cmocka_unit_test(a_buffer_that_cannot_grow_keeps_its_data_and_fails_until_reset),
+        cmocka_unit_test(hexadecimal_digits_of_either_case_have_a_value_and_nothing_else_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
