@@ -5,7 +5,7 @@
 
 #include "kernel/metrics.h"
 
-enum { FAMILIES_MAX = 16 };
+#define QUEUE_DEPTH "sos_queue_depth"
 
 /* Of one port: its text holds only its own service's series. */
 struct port {
@@ -66,8 +66,7 @@ open_port(struct port *port, enum door door)
                           "From a request's header to the end of its answer", by_service, own);
     port->connections = make(metrics, METRIC_GAUGE, "sos_active_connections",
                              "HTTP connections of the gateway, all ports", none, none);
-    port->calls =
-        make(metrics, METRIC_GAUGE, "sos_queue_depth", "What waits, by queue", by_queue, calls);
+    port->calls = make(metrics, METRIC_GAUGE, QUEUE_DEPTH, "What waits, by queue", by_queue, calls);
     port->held = make(metrics, METRIC_GAUGE, "sos_gateway_held_bytes",
                       "Request bodies and streams held in memory, all ports", none, none);
     port->refused = make(metrics, METRIC_COUNTER, "sos_gateway_connections_refused_total",
@@ -149,31 +148,64 @@ header_family(struct text line)
 }
 
 static void
-append_foreign(struct buffer *out, size_t own_begin, struct text foreign)
+append_line(struct buffer *out, struct text line)
 {
-    /* The names point into out, which must not move any more. */
-    if (!buffer_reserve(out, foreign.size + 1))
-        return;
-    struct text names[FAMILIES_MAX];
-    size_t count = 0;
-    struct text own = {(const char *)out->data + own_begin, out->size - own_begin};
+    buffer_append_text(out, line);
+    buffer_append_byte(out, '\n');
+}
+
+/* What waits, in the gateway and in the service: the one family that both have to say something of.
+ * A family must stand in one piece. Of any other the gateway's figures are the port's. */
+static void
+append_samples(struct buffer *out, struct text foreign, struct text family)
+{
     struct text line;
-    while (count < FAMILIES_MAX && next_line(&own, &line))
-        if (text_starts_with(line, "# TYPE "))
-            names[count++] = header_family(line);
+    bool in_family = false;
+    while (text_equal_string(family, QUEUE_DEPTH) && next_line(&foreign, &line)) {
+        struct text name = header_family(line);
+        if (name.size > 0)
+            in_family = text_equal(name, family);
+        else if (in_family)
+            append_line(out, line);
+    }
+}
+
+static bool
+has_family(struct text text, struct text family)
+{
+    struct text line;
+    while (next_line(&text, &line))
+        if (text_equal(header_family(line), family))
+            return true;
+    return false;
+}
+
+/* Both texts as one: each family of own with foreign's samples of it, then foreign's other
+ * families. */
+static void
+append_merged(struct buffer *out, struct text own, struct text foreign)
+{
+    struct text rest = own;
+    struct text line;
+    struct text family = {NULL, 0};
+    while (next_line(&rest, &line)) {
+        struct text next = header_family(line);
+        if (next.size > 0 && !text_equal(next, family)) {
+            append_samples(out, foreign, family);
+            family = next;
+        }
+        append_line(out, line);
+    }
+    append_samples(out, foreign, family);
 
     bool keep = true;
-    while (next_line(&foreign, &line)) {
-        struct text family = header_family(line);
-        if (family.size > 0) {
-            keep = true;
-            for (size_t i = 0; i < count; i++)
-                keep = keep && !text_equal(family, names[i]);
-        }
-        if (!keep || line.size == 0)
-            continue;
-        buffer_append_text(out, line);
-        buffer_append_byte(out, '\n');
+    rest = foreign;
+    while (next_line(&rest, &line)) {
+        struct text next = header_family(line);
+        if (next.size > 0)
+            keep = !has_family(own, next);
+        if (keep && line.size > 0)
+            append_line(out, line);
     }
 }
 
@@ -190,7 +222,11 @@ figures_print(struct figures *figures, enum door door, const struct http_figures
     metric_add(port->expired, http->expired - port->seen.expired);
     metric_set(port->uptime, (double)(now_us - figures->started_us) / 1e6);
     port->seen = *http;
-    size_t begin = out->size;
-    metrics_print(port->metrics, out);
-    append_foreign(out, begin, foreign);
+    struct buffer own;
+    buffer_init(&own);
+    metrics_print(port->metrics, &own);
+    append_merged(out, buffer_text(&own), foreign);
+    if (own.failed)
+        out->failed = true;
+    buffer_clear(&own);
 }

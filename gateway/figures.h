@@ -20,8 +20,8 @@ const char *figures_service(enum door door);
 /* One request was answered at this port. */
 void figures_count(struct figures *figures, enum door door, unsigned http_status, double seconds);
 
-/* Appends the text. foreign: of the service, may be empty; families that the gateway prints itself
- * are left out of it. */
+/* Appends the text. foreign: of the service, may be empty; what waits in it joins what
+ * waits in the gateway; of other families that both have it is left out. */
 void figures_print(struct figures *figures, enum door door, const struct http_figures *http,
                    size_t exchanges, uint64_t now_us, struct text foreign, struct buffer *out);
 

@@ -10,7 +10,8 @@
 void raw_send(int descriptor, unsigned http_status, const char *reason,
               const struct http_header *headers, size_t header_count, struct text body);
 
-/* The error body of every door, with Retry-After. word and message are plain ASCII without quotes. */
+/* The error body of every door, with Retry-After. word and message are plain ASCII without quotes.
+ */
 void raw_refuse(int descriptor, unsigned http_status, const char *reason, enum status status,
                 const char *word, const char *message);
 

@@ -33,9 +33,9 @@
       "requests in flight, all peers")                                                             \
     X(BROKER_PENDING_PEER_MAX, "broker.pending_peer_max", U, "4096", 1, 1000000,                   \
       "requests in flight of one peer")                                                            \
-    X(BROKER_HELD_MAX, "broker.held_max", U, "1024", 0, 1000000,                                   \
+    X(BROKER_HELD_MAX, "broker.held_max", U, "4096", 0, 1000000,                                   \
       "requests held for one service that is away or busy")                                        \
-    X(BROKER_HELD_BYTES_MAX, "broker.held_bytes_max", U, "16777216", 0, 1073741824, "their bytes") \
+    X(BROKER_HELD_BYTES_MAX, "broker.held_bytes_max", U, "67108864", 0, 1073741824, "their bytes") \
     X(BROKER_HOLD_MS, "broker.hold_ms", U, "5000", 0, 600000,                                      \
       "how long a request waits for a service that is away")                                       \
     X(GATEWAY_BIND, "gateway.bind", S, "127.0.0.1", 0, 255, "address the HTTP doors bind")         \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every service answers, also while a commit is under way: health_check and metrics; and takes:
- * store_checkpoint. */
+/* What every service answers, also while a commit is under way: health_check and metrics; and
+ * takes: store_checkpoint. */
 #include "actors/runtime/dispatch_core.h"
 
 static const char *const request_labels[] = {"operation", "status", NULL};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `store_checkpoint {folder}`: a copy of the store for a backup, made by the store's thread between two
- * commits. The service writes the folder with its own rights, so only the home's owner may name one. */
+/* `store_checkpoint {folder}`: a copy of the store for a backup, made by the store's thread between
+ * two commits. The service writes the folder with its own rights, so only the home's owner may name
+ * one. */
 #include "actors/runtime/dispatch_core.h"
 
 #define OPERATOR "user:operator"
@@ -33,13 +34,13 @@ admit(const struct dispatch *dispatch, const struct message *message, struct tex
         return STATUS_NOT_IMPLEMENTED;
     }
     if (dispatch->checkpoint.wanted || dispatch->checkpoint.running || dispatch->stopping) {
-        error_set(error, "%s", dispatch->stopping ? "the service is stopping"
-                                                  : "another checkpoint is being made");
+        error_set(error, "%s",
+                  dispatch->stopping ? "the service is stopping"
+                                     : "another checkpoint is being made");
         return STATUS_BUSY;
     }
-    if (!value_parse(message->payload, &payload) ||
-        !value_find_text(&payload, "folder", folder) || text_is_empty(*folder) ||
-        folder->data[0] != '/' || folder->size >= CHECKPOINT_PATH_MAX ||
+    if (!value_parse(message->payload, &payload) || !value_find_text(&payload, "folder", folder) ||
+        text_is_empty(*folder) || folder->data[0] != '/' || folder->size >= CHECKPOINT_PATH_MAX ||
         memchr(folder->data, '\0', folder->size)) {
         error_set_field(error, "folder", "expected an absolute path of at most %d bytes",
                         CHECKPOINT_PATH_MAX - 1);

@@ -9,6 +9,11 @@
 #include "broker/core/pending.h"
 #include "kernel/assert.h"
 
+enum {
+    SHARE = 4, /* of the waiting rooms that one peer may fill: a quarter of what one holds */
+    SHARE_COUNT_MIN = 16
+};
+
 static void
 show_depth(struct service *service)
 {
@@ -32,6 +37,20 @@ hold_release(struct core *core, struct request *request)
     request->chunk_bytes = 0;
 }
 
+/* Into the waiting room behind `before`, with its copy. */
+static void
+enter(struct request *request, struct list_node *before)
+{
+    struct service *service = request->service;
+    list_append(before, &request->link);
+    request->waiting = true;
+    service->waiting_count++;
+    service->waiting_bytes += request->copy_size + request->chunk_bytes;
+    request->requester->waiting_count++;
+    request->requester->waiting_bytes += request->copy_size;
+    show_depth(service);
+}
+
 /* Out of the waiting room's figures, with its copy still there. */
 void
 hold_leave(struct request *request)
@@ -42,7 +61,27 @@ hold_leave(struct request *request)
     request->waiting = false;
     service->waiting_count--;
     service->waiting_bytes -= request->copy_size + request->chunk_bytes;
+    request->requester->waiting_count--;
+    request->requester->waiting_bytes -= request->copy_size;
     show_depth(service);
+}
+
+static size_t
+at_least(size_t value, size_t least)
+{
+    return value > least ? value : least;
+}
+
+/* No single agent may fill the room for the others. Peers that act for many, such as the gateway,
+ * have the whole of it. */
+static bool
+share_is_used_up(const struct core *core, const struct peer *peer, size_t size)
+{
+    if (peer->rights & CORE_ACT_FOR_OTHERS)
+        return false;
+    size_t count = at_least(core->options.held_max / SHARE, SHARE_COUNT_MIN);
+    size_t bytes = at_least(core->options.held_bytes_max / SHARE, RECORD_SIZE_MAX);
+    return peer->waiting_count >= count || peer->waiting_bytes + size > bytes;
 }
 
 static bool
@@ -144,6 +183,11 @@ wait(struct core *core, struct request *request, struct bytes record, struct err
                   service->waiting_count, service->waiting_bytes, TEXT_ARGS(service->name));
         return STATUS_BUSY;
     }
+    if (share_is_used_up(core, request->requester, size)) {
+        error_set(error, "%zu requests (%zu bytes) of this peer wait already, its share",
+                  request->requester->waiting_count, request->requester->waiting_bytes);
+        return STATUS_BUSY;
+    }
     if (request->kept) {
         core->kept_bytes -= request->copy_size;
         request->kept = false;
@@ -153,11 +197,7 @@ wait(struct core *core, struct request *request, struct bytes record, struct err
     uint64_t until_us = core->now.monotonic_us + (uint64_t)core->options.hold_ms * 1000;
     timers_set(&core->timers, &request->timer,
                until_us < request->deadline_us ? until_us : request->deadline_us);
-    list_append(&service->waiting, &request->link);
-    request->waiting = true;
-    service->waiting_count++;
-    service->waiting_bytes += request->copy_size;
-    show_depth(service);
+    enter(request, &service->waiting);
     return STATUS_OK;
 }
 
@@ -183,11 +223,7 @@ hold_dispatch(struct core *core, struct service *service)
         hold_leave(request);
         if (!try_send(core, request, record)) {
             /* Its turn comes again: back to the head, where it was. */
-            list_append(service->waiting.next, &request->link);
-            request->waiting = true;
-            service->waiting_count++;
-            service->waiting_bytes += request->copy_size + request->chunk_bytes;
-            show_depth(service);
+            enter(request, service->waiting.next);
             return;
         }
         keep_or_drop_copy(core, request, (struct bytes){request->copy, request->copy_size});

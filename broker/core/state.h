@@ -34,6 +34,8 @@ struct peer {
     struct list_node doomed_link;
     struct list_node requests; /* made by it */
     size_t request_count;
+    size_t waiting_count; /* of them in waiting rooms */
+    size_t waiting_bytes;
     struct instance *instance; /* when it is ready as a service */
     struct timer timer;        /* next heartbeat or end of patience */
     peer_number number;

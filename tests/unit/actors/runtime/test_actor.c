@@ -248,7 +248,11 @@ on_reply(void *context, const struct peer_answer *answer)
 {
     struct stream *stream = context;
     stream->answers++;
-    stream->refusals += answer->status != STATUS_OK;
+    if (answer->status != STATUS_OK && stream->refusals++ == 0) {
+        struct error error = ERROR_INIT;
+        error_unpack(answer->payload, &error);
+        print_message("refused: %s: %s\n", status_word(answer->status), error.message);
+    }
 }
 
 static void

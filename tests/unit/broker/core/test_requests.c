@@ -73,6 +73,28 @@ a_full_waiting_room_answers_busy_at_once(void **state)
 }
 
 static void
+one_peer_fills_no_more_than_its_share_of_the_waiting_room(void **state)
+{
+    struct fixture *f = *state;
+    f->options.held_max = 80;
+    fixture_restart(f);
+    join_greeted(f, 1, "agent:greedy");
+    join_greeted(f, 2, "agent:modest");
+    for (int i = 0; i < 20; i++)
+        ask(f, 1, "memory", 0, 0);
+    assert_true(has_nothing(f, 1));
+    ask(f, 1, "memory", 0, 0);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_BUSY, "service_busy");
+
+    ask(f, 2, "memory", 0, 0);
+    assert_true(has_nothing(f, 2));
+
+    join_service(f, 3, "memory", false, 0);
+    ask(f, 1, "memory", 0, 0);
+    assert_true(has_nothing(f, 1));
+}
+
+static void
 the_waiting_room_is_bounded_in_bytes_too(void **state)
 {
     struct fixture *f = *state;
@@ -373,7 +395,9 @@ static void
 names_that_only_requests_bring_up_are_bounded_and_forgotten(void **state)
 {
     struct fixture *f = *state;
-    join_greeted(f, 1, "agent:mallory");
+    /* One that acts for others: an agent's share of the waiting rooms is used up earlier. */
+    join(f, 1, "service:gateway", CORE_ACT_FOR_OTHERS);
+    greet(f, 1);
     char name[32];
     for (int i = 0; i < 1024; i++) {
         snprintf(name, sizeof name, "s%d", i);
@@ -396,6 +420,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_request_reaches_the_service_untouched_and_its_reply_the_caller),
         TEST(a_request_for_a_service_that_never_comes_waits_and_is_answered_1003),
+        TEST(one_peer_fills_no_more_than_its_share_of_the_waiting_room),
         TEST(a_held_request_goes_out_when_the_service_comes_with_what_is_left_of_its_time),
         TEST(a_full_waiting_room_answers_busy_at_once),
         TEST(the_waiting_room_is_bounded_in_bytes_too),
