@@ -124,32 +124,56 @@ struct globals {
     size_t assignments;
 };
 
+enum taken { TAKEN, NOT_GLOBAL, TAKEN_WRONG };
+
+/* One of --json, --home and --set, which may stand before the command and behind it. Moves *index
+ * past a value; complains when it is wrong. */
+static enum taken
+take_global(struct cli *cli, struct globals *globals, int argc, char **argv, int *index)
+{
+    const char *value = NULL;
+    if (strcmp(argv[*index], "--json") == 0) {
+        globals->json = true;
+        return TAKEN;
+    }
+    if (command_option(argc, argv, index, "--home", &value)) {
+        globals->home = value;
+        if (value)
+            return TAKEN;
+        command_fail("--home", EXIT_USAGE, "expected a folder");
+        return TAKEN_WRONG;
+    }
+    if (!command_option(argc, argv, index, "--set", &value))
+        return NOT_GLOBAL;
+    if (!value || !strchr(value, '=')) {
+        command_fail("--set", EXIT_USAGE, "expected KEY=VALUE");
+        return TAKEN_WRONG;
+    }
+    if (globals->assignments == CLI_ASSIGNMENTS_MAX) {
+        command_fail("--set", EXIT_USAGE, "more than %d settings", CLI_ASSIGNMENTS_MAX);
+        return TAKEN_WRONG;
+    }
+    cli->set_arguments[globals->assignments * 2] = "--set";
+    cli->set_arguments[globals->assignments * 2 + 1] = value;
+    globals->assignments++;
+    return TAKEN;
+}
+
 /* Reads options up to the command's name; returns its index, or -1 after a complaint. */
 static int
 parse_globals(struct cli *cli, struct globals *globals, int argc, char **argv)
 {
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
-        const char *value = NULL;
-        if (strcmp(argv[i], "--json") == 0) {
-            globals->json = true;
-        } else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+        enum taken taken = take_global(cli, globals, argc, argv, &i);
+        if (taken == TAKEN_WRONG)
+            return -1;
+        if (taken == TAKEN)
+            continue;
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
             globals->help = true;
         } else if (strcmp(argv[i], "--version") == 0) {
             globals->version = true;
-        } else if (command_option(argc, argv, &i, "--home", &globals->home)) {
-            if (!globals->home)
-                return command_fail("--home", EXIT_USAGE, "expected a folder"), -1;
-        } else if (command_option(argc, argv, &i, "--set", &value)) {
-            if (!value || !strchr(value, '='))
-                return command_fail("--set", EXIT_USAGE, "expected KEY=VALUE"), -1;
-            if (globals->assignments == CLI_ASSIGNMENTS_MAX)
-                return command_fail("--set", EXIT_USAGE, "more than %d settings",
-                                    CLI_ASSIGNMENTS_MAX),
-                       -1;
-            cli->set_arguments[globals->assignments * 2] = "--set";
-            cli->set_arguments[globals->assignments * 2 + 1] = value;
-            globals->assignments++;
         } else {
             fprintf(stderr, "sos: unknown option '%.64s'; sos --help lists them\n", argv[i]);
             return -1;
@@ -167,17 +191,19 @@ asks_help(int argc, char **argv)
     return false;
 }
 
-/* --json may stand behind the command too: takes it out of the arguments, whose count is returned.
- */
+/* Takes the global options that stand behind the command out of its arguments, whose count is
+ * returned; -1 after a complaint. */
 static int
-take_json(struct globals *globals, int argc, char **argv)
+take_globals_behind(struct cli *cli, struct globals *globals, int argc, char **argv)
 {
-    int kept = 0;
-    for (int i = 0; i < argc; i++) {
-        if (i > 0 && strcmp(argv[i], "--json") == 0)
-            globals->json = true;
-        else
-            argv[kept++] = argv[i];
+    int kept = 1;
+    for (int i = 1; i < argc; i++) {
+        int first = i;
+        enum taken taken = take_global(cli, globals, argc, argv, &i);
+        if (taken == TAKEN_WRONG)
+            return -1;
+        if (taken == NOT_GLOBAL)
+            argv[kept++] = argv[first];
     }
     argv[kept] = NULL;
     return kept;
@@ -259,6 +285,8 @@ main(int argc, char **argv)
             print_help(command);
         return EXIT_OK;
     }
-    int count = take_json(&globals, argc - first, argv + first);
+    int count = take_globals_behind(&cli, &globals, argc - first, argv + first);
+    if (count < 0)
+        return EXIT_USAGE;
     return run(&cli, command, &globals, count, argv + first);
 }

@@ -67,6 +67,15 @@ class Words(unittest.TestCase):
         self.assertEqual(sos("--version").stdout.strip(), text)
         self.assertEqual("sos " + json.loads(sos("--json", "version").stdout)["version"], text)
 
+    def test_global_options_stand_before_the_command_and_behind_it(self):
+        before = sos("--home", self.home, "--json", "--set", "log_level=loud", "status")
+        behind = sos("status", "--home", self.home, "--json", "--set", "log_level=loud")
+        self.assertEqual((before.returncode, before.stderr), (behind.returncode, behind.stderr))
+        self.assertIn("log_level", behind.stderr)
+        self.assertIn(self.home, sos("status", f"--home={self.home}").stderr)
+        for wrong in (("status", "--home"), ("status", "--set"), ("status", "--set", "x")):
+            self.assertEqual(sos(*wrong).returncode, 2, wrong)
+
     def test_warnings_stay_out_of_results(self):
         done = sos("--home", self.home, "--json", "version", environment={"SOS_NO_SUCH_SETTING": "1"})
         self.assertEqual(set(json.loads(done.stdout)), {"version"})
