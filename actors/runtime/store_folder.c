@@ -169,8 +169,13 @@ by_number(const void *a, const void *b)
 }
 
 static enum status
-add_log(struct listing *listing, const char *name)
+add_log(struct listing *listing, const char *name, struct error *error)
 {
+    size_t size = strlen(name) + 1;
+    if (size > sizeof *listing->names) {
+        error_set(error, "%s: no log of this store has so long a name", name);
+        return STATUS_STORE_FAILED;
+    }
     if (listing->count == listing->capacity) {
         size_t capacity = listing->capacity ? listing->capacity * 2 : 8;
         void *names = reallocarray(listing->names, capacity, sizeof *listing->names);
@@ -179,7 +184,7 @@ add_log(struct listing *listing, const char *name)
         listing->names = names;
         listing->capacity = capacity;
     }
-    snprintf(listing->names[listing->count++], sizeof *listing->names, "%s", name);
+    memcpy(listing->names[listing->count++], name, size);
     return STATUS_OK;
 }
 
@@ -214,7 +219,7 @@ list_files(int descriptor, struct listing *listing, struct error *error)
         if (!entry || status != STATUS_OK)
             break;
         if (is_numbered(entry->d_name, ".log"))
-            status = add_log(listing, entry->d_name);
+            status = add_log(listing, entry->d_name, error);
         else if (is_numbered(entry->d_name, ".sst"))
             listing->has_tables = true;
     }

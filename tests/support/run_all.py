@@ -144,6 +144,7 @@ def main():
         unit_tests(count, "dev")
         integration_tests(count, ROOT / "build" / "dev" / "sos", quick)
     if not quick:
+        build(count, "release")
         clang = ("-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++")
         if build(count, "asan", *clang):
             unit_tests(count, "asan")
