@@ -16,4 +16,10 @@ struct peer;
 enum status health_ask(struct peer *peer, const char *service, uint32_t timeout_ms,
                        struct buffer *out, struct error *error);
 
+/* The same of the gateway, which is no service of the bus: asked at its unified port. Its status is
+ * also that of the services behind it. UNAVAILABLE says what came instead. Waits at most timeout_ms
+ * for each step. */
+enum status health_ask_gateway(const char *home, uint32_t timeout_ms, struct buffer *out,
+                               struct error *error);
+
 #endif

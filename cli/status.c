@@ -29,23 +29,48 @@ copy_text(const struct value *map, const char *key, char *out, size_t size)
     snprintf(out, size, "%.*s", TEXT_ARGS(text));
 }
 
+/* What an answer, or the lack of one, says. */
 static struct row
-ask(struct peer *peer, const char *service)
+row_of(const char *service, enum status status, const struct buffer *answer,
+       const struct error *error)
 {
     struct row row = {.service = service};
-    struct error error = ERROR_INIT;
-    struct buffer answer;
     struct value map;
-    buffer_init(&answer);
-    enum status status = health_ask(peer, service, HEALTH_MS, &answer, &error);
-    if (status == STATUS_OK && value_parse(buffer_bytes(&answer), &map)) {
+    if (status == STATUS_OK && value_parse(buffer_bytes(answer), &map)) {
         copy_text(&map, "status", row.status, sizeof row.status);
         copy_text(&map, "version", row.version, sizeof row.version);
         value_find_double(&map, "uptime_seconds", &row.uptime_seconds);
     } else {
         snprintf(row.status, sizeof row.status, "unhealthy");
-        snprintf(row.detail, sizeof row.detail, "%s", error.message);
+        snprintf(row.detail, sizeof row.detail, "%s", error->message);
     }
+    return row;
+}
+
+static struct row
+ask(struct peer *peer, const char *service)
+{
+    struct error error = ERROR_INIT;
+    struct buffer answer;
+    buffer_init(&answer);
+    enum status status = health_ask(peer, service, HEALTH_MS, &answer, &error);
+    struct row row = row_of(service, status, &answer, &error);
+    buffer_clear(&answer);
+    return row;
+}
+
+/* What it says of the services behind it stands in their own rows: that it answers is what counts.
+ */
+static struct row
+ask_gateway(const struct cli *cli)
+{
+    struct error error = ERROR_INIT;
+    struct buffer answer;
+    buffer_init(&answer);
+    enum status status = health_ask_gateway(cli->home, HEALTH_MS, &answer, &error);
+    struct row row = row_of("gateway", status, &answer, &error);
+    if (status == STATUS_OK)
+        snprintf(row.status, sizeof row.status, "ok");
     buffer_clear(&answer);
     return row;
 }
@@ -136,9 +161,10 @@ run_status(struct cli *cli, int argc, char **argv)
         return command_fail("status", EXIT_UNREACHABLE, "%s", error.message);
 
     rows[count++] = ask(peer, "bus");
-    for (size_t i = 0; hosted_services[i] && count < sizeof rows / sizeof rows[0]; i++)
+    for (size_t i = 0; hosted_services[i] && count + 1 < sizeof rows / sizeof rows[0]; i++)
         rows[count++] = ask(peer, hosted_services[i]->contract->service);
     peer_close(&peer);
+    rows[count++] = ask_gateway(cli);
     if (host_ports_load(&ports, cli->home, NULL) != STATUS_OK)
         ports.count = 0;
 

@@ -52,6 +52,8 @@ fixture_setup(void **state)
     f->router = zmq_socket(f->context, ZMQ_ROUTER);
     int on = 1;
     int linger = 0;
+    int receive_limit = 32; /* as the broker's: what it does not read waits with the peer */
+    zmq_setsockopt(f->router, ZMQ_RCVHWM, &receive_limit, sizeof receive_limit);
     zmq_setsockopt(f->router, ZMQ_CURVE_SERVER, &on, sizeof on);
     zmq_setsockopt(f->router, ZMQ_ROUTER_MANDATORY, &on, sizeof on);
     zmq_setsockopt(f->router, ZMQ_LINGER, &linger, sizeof linger);
