@@ -54,7 +54,8 @@ struct memories_hit {
 enum status memories_search(const struct memories *memories, const struct memories_query *query,
                             struct memories_hit *hits, size_t *count);
 
-/* By meaning alone: at most max that are at least this similar, best first. NOMEM. */
+/* By meaning alone, among the agent's newest memories (about 2,000): at most max that are at least
+ * this similar (> 0), best first. NOMEM. */
 enum status memories_alike(const struct memories *memories, struct text agent_id,
                            const struct embedding *embedding, double min_similarity,
                            struct memories_hit *hits, size_t max, size_t *count);

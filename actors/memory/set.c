@@ -153,9 +153,9 @@ is_wanted(const struct member *member, const struct memories_query *query, doubl
 
 static void
 rank(const struct set *set, const struct memories_query *query, const struct search *search,
-     struct ranking *by_meaning, struct ranking *by_words)
+     uint32_t first, struct ranking *by_meaning, struct ranking *by_words)
 {
-    for (uint32_t slot = 0; slot < set->slots; slot++) {
+    for (uint32_t slot = first; slot < set->slots; slot++) {
         const struct member *member = &set->members[slot];
         double cosine = (double)search->cosines[slot];
         if (!is_wanted(member, query, cosine))
@@ -185,13 +185,13 @@ set_search(const struct set *set, const struct memories_query *query, struct mem
     enum status status = search_init(&search, set, query->limit + CANDIDATES_MORE);
     if (status != STATUS_OK)
         return status;
-    vectors_compare(&set->vectors, query->embedding, search.cosines, set->slots);
+    vectors_compare(&set->vectors, query->embedding, search.cosines, 0, set->slots);
     status = bm25_score(set->words, query->text, search.scores, set->slots);
     if (status == STATUS_OK) {
         struct ranking by_meaning = {.hits = search.hits, .max = search.depth};
         struct ranking by_words = {.hits = search.hits + search.depth, .max = search.depth};
         struct hit *fused = search.hits + 2 * search.depth;
-        rank(set, query, &search, &by_meaning, &by_words);
+        rank(set, query, &search, 0, &by_meaning, &by_words);
         size_t found = fuse(&by_meaning, &by_words, fused);
         *count = found < query->limit ? found : query->limit;
         write_hits(&search, fused, *count, hits);
@@ -210,10 +210,11 @@ set_alike(const struct set *set, const struct embedding *embedding, double min_s
     enum status status = search_init(&search, set, max);
     if (status != STATUS_OK)
         return status;
-    vectors_compare(&set->vectors, embedding, search.cosines, set->slots);
+    uint32_t first = set->slots > SET_ALIKE_MAX ? set->slots - SET_ALIKE_MAX : 0;
+    vectors_compare(&set->vectors, embedding, search.cosines, first, set->slots);
     struct ranking by_meaning = {.hits = search.hits, .max = search.depth};
     struct ranking by_words = {.hits = search.hits + search.depth, .max = search.depth};
-    rank(set, &query, &search, &by_meaning, &by_words);
+    rank(set, &query, &search, first, &by_meaning, &by_words);
     *count = by_meaning.count;
     write_hits(&search, by_meaning.hits, *count, hits);
     search_clear(&search);

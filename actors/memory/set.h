@@ -30,7 +30,10 @@ struct set {
     struct bm25 *words;
 };
 
-enum { SET_NO_SLOT = UINT32_MAX >> 1 };
+enum {
+    SET_NO_SLOT = UINT32_MAX >> 1,
+    SET_ALIKE_MAX = 2048 /* slots that set_alike() looks at */
+};
 
 struct set *set_new(struct text agent_id, const struct bm25_key *key); /* NULL: out of memory */
 void set_destroy(struct set **set_p);
@@ -43,6 +46,8 @@ size_t set_bytes(const struct set *set);
 
 enum status set_search(const struct set *set, const struct memories_query *query,
                        struct memories_hit *hits, size_t *count);
+/* Looks at the last SET_ALIKE_MAX slots, where the newest memories stand: it is part of every
+ * write, whose cost must not grow with all that was ever written. min_similarity > 0. */
 enum status set_alike(const struct set *set, const struct embedding *embedding,
                       double min_similarity, struct memories_hit *hits, size_t max, size_t *count);
 

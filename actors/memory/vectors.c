@@ -56,9 +56,9 @@ dot(const float *restrict a, const float *restrict b)
 
 void
 vectors_compare(const struct vectors *vectors, const struct embedding *query, float *cosines,
-                size_t count)
+                size_t first, size_t end)
 {
-    ASSERT(count <= vectors->capacity);
-    for (size_t slot = 0; slot < count; slot++)
+    ASSERT(end <= vectors->capacity);
+    for (size_t slot = first; slot < end; slot++)
         cosines[slot] = dot(vectors->values + slot * EMBEDDING_DIMENSIONS, query->values);
 }

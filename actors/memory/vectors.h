@@ -18,8 +18,9 @@ void vectors_clear(struct vectors *vectors);
 enum status vectors_set(struct vectors *vectors, uint32_t slot, const struct embedding *embedding);
 size_t vectors_bytes(const struct vectors *vectors);
 
-/* The cosine of the query with each of the first `count` slots. */
+/* cosines[slot] becomes the cosine of the query with that slot, for first <= slot < end; the others
+ * stay. */
 void vectors_compare(const struct vectors *vectors, const struct embedding *query, float *cosines,
-                     size_t count);
+                     size_t first, size_t end);
 
 #endif

@@ -239,6 +239,34 @@ alike_memories_are_those_above_the_bound(void **state)
 }
 
 static void
+alike_memories_are_sought_among_the_newest(void **state)
+{
+    (void)state;
+    enum { NEWEST = 2048 };
+    struct memories *memories = open_memories(&plenty, 1);
+    struct embedding embedding;
+    struct memories_hit hits[3];
+    size_t count;
+    char content[32];
+    put(memories, 0, "agent:a", "the harbour closes at nine", MEMORY_FACT);
+    for (unsigned number = 1; number < NEWEST; number++) {
+        snprintf(content, sizeof content, "word%u other%u", number, number);
+        put(memories, number, "agent:a", content, MEMORY_FACT);
+    }
+    assert_int_equal(embedding_make(&embedding, text_of("the harbour closes at nine")), STATUS_OK);
+    assert_int_equal(memories_alike(memories, text_of("agent:a"), &embedding, 0.5, hits, 3, &count),
+                     STATUS_OK);
+    assert_int_equal(count, 1);
+
+    put(memories, NEWEST, "agent:a", "one more", MEMORY_FACT);
+
+    assert_int_equal(memories_alike(memories, text_of("agent:a"), &embedding, 0.5, hits, 3, &count),
+                     STATUS_OK);
+    assert_int_equal(count, 0);
+    memories_destroy(&memories);
+}
+
+static void
 limits_are_named_when_they_are_reached(void **state)
 {
     (void)state;
@@ -281,6 +309,7 @@ main(void)
         cmocka_unit_test(a_memory_put_again_replaces_the_old_one),
         cmocka_unit_test(a_state_made_again_from_its_rows_answers_the_same),
         cmocka_unit_test(alike_memories_are_those_above_the_bound),
+        cmocka_unit_test(alike_memories_are_sought_among_the_newest),
         cmocka_unit_test(limits_are_named_when_they_are_reached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ cosines_are_those_of_each_slot(void **state)
     assert_int_equal(vectors_set(&vectors, 0, &query), STATUS_OK);
     float cosines[10];
 
-    vectors_compare(&vectors, &query, cosines, 10);
+    vectors_compare(&vectors, &query, cosines, 0, 10);
 
     assert_float_equal(cosines[9], 383.0f * 384.0f, 0.5f);                 /* 2 · sum of i */
     assert_float_equal(cosines[0], 383.0f * 384.0f * 767.0f / 6.0f, 2.0f); /* sum of i² */
