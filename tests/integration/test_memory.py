@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory door: every call of REST.md that this version has, right and wrong."""
+"""The memory door: every call that this version has, right and wrong."""
 
 import unittest
 
