@@ -245,7 +245,8 @@ gather(const struct health *health, enum door door, struct buffer *checks, doubl
         }
     }
     if (!any && door != DOORS) {
-        /* Nothing that should be there is missing: the port is well, it has just nothing to offer. */
+        /* Nothing that should be there is missing: the port is well, it has just nothing to offer.
+         */
         append_check(checks, door_word(door), text_of("not installed"));
         return DEGRADED;
     }
