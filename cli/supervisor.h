@@ -8,7 +8,8 @@
 #ifndef SOS_CLI_SUPERVISOR_H
 #define SOS_CLI_SUPERVISOR_H
 
-#include "cli/home.h"
+#include <stdbool.h>
+
 #include "kernel/clock.h"
 #include "kernel/error.h"
 #include "kernel/log.h"
@@ -18,7 +19,6 @@ struct supervisor_options {
     const char *home;
     const char *const
         *arguments; /* global arguments for every child ("--set", "x=y"), NULL-terminated */
-    const struct home_lock *lock; /* processes_fd is inherited by the children */
     const struct clock *clock;
     const struct logger *logger;
     bool echo; /* log lines go to stdout and stderr too, not only to logs/sos.log */

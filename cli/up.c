@@ -69,7 +69,7 @@ announce(void *context, struct error *error)
 }
 
 static enum status
-run_swarm(struct up *up, const struct home_lock *lock, bool single, bool echo, struct error *error)
+run_swarm(struct up *up, bool single, bool echo, struct error *error)
 {
     if (single) {
         struct single_options options = {
@@ -79,7 +79,6 @@ run_swarm(struct up *up, const struct home_lock *lock, bool single, bool echo, s
     struct supervisor_options options = {
         .home = up->cli->home,
         .arguments = up->cli->set_arguments,
-        .lock = lock,
         .clock = up->cli->clock,
         .logger = &up->cli->logger,
         .echo = echo,
@@ -147,7 +146,7 @@ start(struct cli *cli, bool single, int report_fd)
     if (status == STATUS_OK)
         status = home_prepare(cli->home, clock_now(cli->clock).wall_us, &error);
     if (status == STATUS_OK)
-        status = run_swarm(&up, &lock, single, report_fd < 0, &error);
+        status = run_swarm(&up, single, report_fd < 0, &error);
     home_unlock(&lock);
     if (status == STATUS_OK)
         return EXIT_OK;
