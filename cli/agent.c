@@ -91,13 +91,9 @@ register_offline(struct cli *cli, const char *agent_id, const char *public_key, 
 static void
 fill_swarm(struct connection *connection, const struct cli *cli)
 {
-    char swarm[PATH_SIZE];
-    char key[PATH_SIZE];
     struct connection operator;
     memset(&operator, 0, sizeof operator);
-    if (paths_join(swarm, cli->home, HOME_SWARM_FILE, NULL) == STATUS_OK &&
-        paths_join(key, cli->home, HOME_OPERATOR_KEY, NULL) == STATUS_OK &&
-        connection_load(&operator, swarm, key, NULL) == STATUS_OK) {
+    if (home_connection(cli->home, HOME_OPERATOR_KEY, &operator, NULL) == STATUS_OK) {
         memcpy(connection->endpoint, operator.endpoint, sizeof connection->endpoint);
         memcpy(connection->broker_public_key, operator.broker_public_key,
                sizeof connection->broker_public_key);

@@ -190,6 +190,20 @@ home_river_key_clear(struct river_key *key)
 }
 
 enum status
+home_connection(const char *home, const char *key_file, struct connection *connection,
+                struct error *error)
+{
+    char swarm[PATH_SIZE];
+    char key[PATH_SIZE];
+    enum status status = paths_join(swarm, home, HOME_SWARM_FILE, error);
+    if (status == STATUS_OK)
+        status = paths_join(key, home, key_file, error);
+    if (status == STATUS_OK)
+        status = connection_load(connection, swarm, key, error);
+    return status;
+}
+
+enum status
 home_save_swarm(const char *home, const char *endpoint, const char *broker_public_key,
                 struct error *error)
 {

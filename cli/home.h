@@ -46,6 +46,11 @@ struct river_key {
 enum status home_river_key(const char *home, struct river_key *key, struct error *error);
 void home_river_key_clear(struct river_key *key);
 
+/* How one of the home's identities reaches its swarm: config/swarm.json and a key file below the
+ * home ("secrets/memory.key"). NOT_FOUND: the swarm was never started. Caller clears. */
+enum status home_connection(const char *home, const char *key_file, struct connection *connection,
+                            struct error *error);
+
 /* Writes config/swarm.json, atomically. */
 enum status home_save_swarm(const char *home, const char *endpoint, const char *broker_public_key,
                             struct error *error);

@@ -45,14 +45,10 @@ set_port(struct config *config, enum option_id option, unsigned port, struct err
 static unsigned
 last_broker_port(const char *home)
 {
-    char swarm[PATH_SIZE];
-    char key[PATH_SIZE];
     struct connection connection;
     unsigned port = 0;
     memset(&connection, 0, sizeof connection);
-    if (paths_join(swarm, home, HOME_SWARM_FILE, NULL) == STATUS_OK &&
-        paths_join(key, home, HOME_OPERATOR_KEY, NULL) == STATUS_OK &&
-        connection_load(&connection, swarm, key, NULL) == STATUS_OK) {
+    if (home_connection(home, HOME_OPERATOR_KEY, &connection, NULL) == STATUS_OK) {
         const char *colon = strrchr(connection.endpoint, ':');
         port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
     }
@@ -173,16 +169,9 @@ static enum status
 load_connection(struct connection *connection, const char *home, const char *service,
                 struct error *error)
 {
-    char swarm[PATH_SIZE];
-    char key[PATH_SIZE];
-    char relative[128];
-    snprintf(relative, sizeof relative, "secrets/%s.key", service);
-    enum status status = paths_join(swarm, home, HOME_SWARM_FILE, error);
-    if (status == STATUS_OK)
-        status = paths_join(key, home, relative, error);
-    if (status == STATUS_OK)
-        status = connection_load(connection, swarm, key, error);
-    return status;
+    char key_file[128];
+    snprintf(key_file, sizeof key_file, "secrets/%s.key", service);
+    return home_connection(home, key_file, connection, error);
 }
 
 static enum status

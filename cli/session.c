@@ -24,16 +24,9 @@ static const struct logger silent = {"cli", LOG_FATAL, NULL, discard_line, NULL}
 static enum status
 load(struct connection *connection, struct cli *cli, const char *file, struct error *error)
 {
-    char swarm[PATH_SIZE];
-    char key[PATH_SIZE];
-    enum status status = paths_join(swarm, cli->home, HOME_SWARM_FILE, error);
-    if (status == STATUS_OK)
-        status = paths_join(key, cli->home, HOME_OPERATOR_KEY, error);
-    if (status != STATUS_OK)
-        return status;
     if (file)
         return connection_load(connection, NULL, file, error);
-    status = connection_load(connection, swarm, key, error);
+    enum status status = home_connection(cli->home, HOME_OPERATOR_KEY, connection, error);
     if (status == STATUS_NOT_FOUND)
         error_set(error, "there is no swarm in home %s (start one with: sos up)", cli->home);
     return status;
