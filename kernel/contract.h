@@ -78,7 +78,9 @@ enum operation_flag {
     /* The resource names something that only the handler knows, such as a memory's owner. Before
      * the handler the runtime checks signature, expiry and action; the handler then hands the
      * resource over to be checked, and answers nothing about the thing when that is refused. */
-    OPERATION_RESOLVES_RESOURCE = 1u << 7
+    OPERATION_RESOLVES_RESOURCE = 1u << 7,
+    /* A peer whose own key is the subject's needs no capability: its key proves who it is. */
+    OPERATION_OWN = 1u << 8
 };
 
 struct operation_error {

@@ -10,7 +10,7 @@
 enum {
     LENGTH_SIZE = 4,
     HEADER_LENGTH_SIZE = 2,
-    HEADER_FIELDS = 16,
+    HEADER_FIELDS = 17,
     HEADER_FIELDS_MIN = 4,
     UUID_SIZE = sizeof(struct uuid),
     TRACE_SIZE = 24,
@@ -302,7 +302,8 @@ take_header(struct walk *walk, struct message *message)
         !take_utf8(walk, "capability", MESSAGE_CAPABILITY_MAX, &message->capability) ||
         !take_u32(walk, "status", &message->status) || !take_u64(walk, "seq", &message->seq) ||
         !take_utf8(walk, "principal", MESSAGE_NAME_MAX, &message->principal) ||
-        !take_map(walk, "metadata", &message->metadata) || !take_later_fields(walk))
+        !take_map(walk, "metadata", &message->metadata) ||
+        !take_u32(walk, "attempt", &message->attempt) || !take_later_fields(walk))
         return false;
     if (walk->reader.at != walk->reader.end)
         return fail_field(walk, "header", "nothing behind its array");
@@ -375,6 +376,7 @@ count_fields(const struct message *message)
         [13] = message->seq > 0,
         [14] = message->principal.size > 0,
         [15] = message->metadata.size > 0,
+        [16] = message->attempt > 0,
     };
     uint32_t count = HEADER_FIELDS;
     while (!is_set[count - 1])
@@ -443,7 +445,13 @@ pack_header(struct buffer *out, const struct message *message)
             pack_text_or_nil(out, message->principal);
             break;
         case 15:
-            pack_raw(out, message->metadata);
+            if (message->metadata.size == 0)
+                pack_nil(out);
+            else
+                pack_raw(out, message->metadata);
+            break;
+        case 16:
+            pack_uint(out, message->attempt);
             break;
         }
     }

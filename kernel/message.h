@@ -67,7 +67,8 @@ enum message_flag {
     MESSAGE_FINAL = 1u << 0,      /* chunk: the last one of its direction */
     MESSAGE_STREAM = 1u << 1,     /* request: the caller takes chunks before the reply */
     MESSAGE_IDEMPOTENT = 1u << 2, /* request: may be sent again after a lost instance */
-    MESSAGE_WRITE = 1u << 3       /* request: the operation changes state (for the tap's reader) */
+    MESSAGE_WRITE = 1u << 3,      /* request: the operation changes state (for the tap's reader) */
+    MESSAGE_CONFIRM = 1u << 4     /* publish, ack, nack: the sender wants an ack for it */
 };
 
 struct message {
@@ -84,9 +85,10 @@ struct message {
     struct bytes trace;      /* 10 bin 24: trace id 16, span id 8; or nil = empty */
     struct text capability;  /* 11 capability id or token (its JSON); or nil = empty */
     uint32_t status;         /* 12 reply, error: enum status as a number, 0 = ok */
-    uint64_t seq;            /* 13 chunk: 0, 1, 2 …; control credit: how many more */
-    struct text principal;   /* 14 on whose behalf; only from peers that may act for others */
-    struct bytes metadata;   /* 15 a msgpack map, or nil = empty */
+    uint64_t seq; /* 13 chunk: 0, 1, 2 …; control credit: how many more; docs for others */
+    struct text principal; /* 14 on whose behalf; only from peers that may act for others */
+    struct bytes metadata; /* 15 a msgpack map, or nil = empty */
+    uint32_t attempt;      /* 16 deliver: which delivery of the message this is, from 1 */
 
     struct bytes payload; /* one msgpack value, or empty */
     struct bytes raw;     /* the whole record as it stood; set by decoding only */

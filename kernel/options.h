@@ -38,6 +38,26 @@
     X(BROKER_HELD_BYTES_MAX, "broker.held_bytes_max", U, "67108864", 0, 1073741824, "their bytes") \
     X(BROKER_HOLD_MS, "broker.hold_ms", U, "5000", 0, 600000,                                      \
       "how long a request waits for a service that is away")                                       \
+    X(MAIL_INBOX_MAX, "mail.inbox_max", U, "100000", 1, 100000000, "messages in one inbox")        \
+    X(MAIL_INBOX_BYTES_MAX, "mail.inbox_bytes_max", U, "268435456", 65536, 1099511627776,          \
+      "their bytes")                                                                               \
+    X(MAIL_SENDER_MAX, "mail.sender_max", U, "200000", 1, 100000000,                               \
+      "messages of one sender in all inboxes")                                                     \
+    X(MAIL_SENDER_BYTES_MAX, "mail.sender_bytes_max", U, "536870912", 65536, 1099511627776,        \
+      "their bytes")                                                                               \
+    X(MAIL_RATE, "mail.rate", U, "100000", 1, 100000000, "messages a second of one sender")        \
+    X(MAIL_DEDUP_MS, "mail.dedup_ms", U, "120000", 1000, 86400000,                                 \
+      "a message id is known again for so long")                                                   \
+    X(MAIL_DEDUP_MAX, "mail.dedup_max", U, "262144", 1024, 16777216, "ids that are known again")   \
+    X(CHANNEL_HISTORY_MAX, "channel.history_max", U, "1000", 0, 100000,                            \
+      "events that a channel keeps")                                                               \
+    X(CHANNEL_HISTORY_BYTES_MAX, "channel.history_bytes_max", U, "1048576", 0, 268435456,          \
+      "their bytes")                                                                               \
+    X(CHANNEL_BYTES_MAX, "channel.bytes_max", U, "67108864", 1048576, 17179869184,                 \
+      "what all channels keep")                                                                    \
+    X(CHANNELS_MAX, "channel.max", U, "10000", 1, 10000000, "channels at once")                    \
+    X(DISK_RESERVE, "disk_reserve", U, "67108864", 0, 1099511627776,                               \
+      "bytes that stay free on the disk: writes are refused before it is full")                    \
     X(GATEWAY_BIND, "gateway.bind", S, "127.0.0.1", 0, 255, "address the HTTP doors bind")         \
     X(GATEWAY_ALLOW_REMOTE, "gateway.allow_remote", B, "false", 0, 0,                              \
       "bind other than loopback without TLS")                                                      \

@@ -6,7 +6,7 @@
 #ifndef SOS_MEMORY_RECORD_H
 #define SOS_MEMORY_RECORD_H
 
-#include "actors/runtime/store.h"
+#include "store/store.h"
 #include "kernel/error.h"
 
 enum {

@@ -7,7 +7,7 @@
 #ifndef SOS_RUNTIME_COMMIT_H
 #define SOS_RUNTIME_COMMIT_H
 
-#include "actors/runtime/store.h"
+#include "store/store.h"
 
 struct committer;
 

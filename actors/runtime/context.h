@@ -5,7 +5,7 @@
 #ifndef SOS_RUNTIME_CONTEXT_H
 #define SOS_RUNTIME_CONTEXT_H
 
-#include "actors/runtime/authorise.h"
+#include "kernel/authorise.h"
 #include "actors/runtime/overlay.h"
 #include "actors/runtime/service.h"
 

@@ -8,7 +8,7 @@
 #ifndef SOS_RUNTIME_OVERLAY_H
 #define SOS_RUNTIME_OVERLAY_H
 
-#include "actors/runtime/store.h"
+#include "store/store.h"
 
 enum {
     OVERLAY_STEPS_MAX = 256 /* handlers in one batch */

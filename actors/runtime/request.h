@@ -8,7 +8,7 @@
 
 #include <sys/queue.h>
 
-#include "actors/runtime/authorise.h"
+#include "kernel/authorise.h"
 #include "actors/runtime/service.h"
 #include "kernel/timers.h"
 #include "sdk/c/peer.h"

@@ -17,7 +17,7 @@
 #ifndef SOS_RUNTIME_SERVICE_H
 #define SOS_RUNTIME_SERVICE_H
 
-#include "actors/runtime/store.h"
+#include "store/store.h"
 #include "kernel/clock.h"
 #include "kernel/config.h"
 #include "kernel/contract.h"

@@ -2,7 +2,9 @@
 #include "broker/core/admit.h"
 
 #include "broker/core/answer.h"
+#include "broker/core/channel.h"
 #include "broker/core/control.h"
+#include "broker/core/mail.h"
 #include "broker/core/peers.h"
 #include "broker/core/pending.h"
 #include "broker/core/session.h"
@@ -19,13 +21,16 @@ error_receive(struct core *core, struct peer *peer, const struct message *messag
     return VERDICT_ACCEPTED;
 }
 
-/* Kinds without a row are reserved. */
+/* Kinds without a row are the broker's to say. */
 static receive_fn *const handlers[KIND_ERROR + 1] = {
     [KIND_HELLO] = hello_receive,         [KIND_READY] = ready_receive,
     [KIND_HEARTBEAT] = heartbeat_receive, [KIND_BYE] = bye_receive,
     [KIND_REQUEST] = request_receive,     [KIND_REPLY] = reply_receive,
     [KIND_CHUNK] = chunk_receive,         [KIND_CANCEL] = cancel_receive,
     [KIND_CONTROL] = control_receive,     [KIND_ERROR] = error_receive,
+    [KIND_SEND] = send_receive,           [KIND_ACK] = ack_receive,
+    [KIND_NACK] = nack_receive,           [KIND_PUBLISH] = publish_receive,
+    [KIND_SUBSCRIBE] = subscribe_receive, [KIND_UNSUBSCRIBE] = unsubscribe_receive,
 };
 
 static const char *

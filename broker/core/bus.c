@@ -2,10 +2,10 @@
 #include "broker/core/bus.h"
 
 #include "broker/core/answer.h"
-#include "broker/core/tap.h"
+#include "broker/core/peers.h"
+#include "broker/core/pending.h"
+#include "kernel/authorise.h"
 #include "kernel/pack.h"
-
-typedef void pack_fn(struct core *core, struct buffer *out);
 
 static double
 uptime_seconds(const struct core *core)
@@ -14,7 +14,7 @@ uptime_seconds(const struct core *core)
 }
 
 static void
-health_check(struct core *core, struct buffer *out)
+pack_health(struct core *core, struct buffer *out)
 {
     bool peers_full = core->peers.count >= core->options.peers_max;
     bool pending_full = core->requests.count >= core->options.pending_max;
@@ -30,7 +30,7 @@ health_check(struct core *core, struct buffer *out)
 }
 
 static void
-metrics(struct core *core, struct buffer *out)
+pack_metrics(struct core *core, struct buffer *out)
 {
     struct buffer text;
     buffer_init(&text);
@@ -57,7 +57,7 @@ pack_service(const struct service *service, struct buffer *out)
 }
 
 static void
-directory(struct core *core, struct buffer *out)
+pack_directory(struct core *core, struct buffer *out)
 {
     uint32_t count = 0;
     for (struct list_node *node = core->all_services.next; node != &core->all_services;
@@ -73,43 +73,184 @@ directory(struct core *core, struct buffer *out)
         pack_service(CONTAINER_OF(node, struct service, all), out);
 }
 
-static const struct {
-    const char *type;
-    bool restricted; /* to services and the operator */
-    pack_fn *pack;
-} operations[] = {{"health_check", false, health_check},
-                  {"metrics", true, metrics},
-                  {"directory", true, directory}};
+typedef void pack_fn(struct core *core, struct buffer *out);
 
 static const char *
-answer(struct core *core, struct peer *peer, const struct message *message, bool restricted,
-       pack_fn *pack)
+answer_packed(struct core *core, const struct bus_call *call, pack_fn *pack)
 {
-    struct error error = ERROR_INIT;
-    if (restricted && !(peer->rights & CORE_OPERATOR) &&
-        !text_starts_with(peer->identity, "service:")) {
-        error_set(&error, "%.*s is for services and the operator", TEXT_ARGS(message->type));
-        return answer_refuse(core, peer, message, STATUS_FORBIDDEN, &error);
-    }
     buffer_reset(&core->payload);
     pack(core, &core->payload);
     if (core->payload.failed)
-        answer_failure(core, peer, &message->id, message->type, STATUS_NOMEM, NULL);
-    else
-        answer_reply(core, peer, &message->id, message->type, buffer_bytes(&core->payload));
+        return bus_refuse(core, call, STATUS_NOMEM, NULL);
+    return bus_answer(core, call, buffer_bytes(&core->payload));
+}
+
+static enum status
+check_insider(const struct bus_call *call, struct error *error)
+{
+    if ((call->peer->rights & CORE_OPERATOR) || text_starts_with(call->peer->identity, "service:"))
+        return STATUS_OK;
+    error_set(error, "%.*s is for services and the operator", TEXT_ARGS(call->message->type));
+    return STATUS_FORBIDDEN;
+}
+
+const char *
+bus_health_check(struct core *core, const struct bus_call *call)
+{
+    return answer_packed(core, call, pack_health);
+}
+
+const char *
+bus_metrics(struct core *core, const struct bus_call *call)
+{
+    struct error error = ERROR_INIT;
+    enum status status = check_insider(call, &error);
+    return status == STATUS_OK ? answer_packed(core, call, pack_metrics)
+                               : bus_refuse(core, call, status, &error);
+}
+
+const char *
+bus_directory(struct core *core, const struct bus_call *call)
+{
+    struct error error = ERROR_INIT;
+    enum status status = check_insider(call, &error);
+    return status == STATUS_OK ? answer_packed(core, call, pack_directory)
+                               : bus_refuse(core, call, status, &error);
+}
+
+/* ---- answering */
+
+const char *
+bus_answer(struct core *core, const struct bus_call *call, struct bytes payload)
+{
+    answer_reply(core, call->peer, &call->message->id, call->message->type, payload);
     return VERDICT_ANSWERED;
 }
 
 const char *
+bus_refuse(struct core *core, const struct bus_call *call, enum status status,
+           const struct error *error)
+{
+    return answer_refuse(core, call->peer, call->message, status, error);
+}
+
+struct request *
+bus_keep(struct core *core, const struct bus_call *call, const struct request_work *ops, void *work)
+{
+    struct request *request = request_new(core, call->peer, call->message);
+    if (!request)
+        return NULL;
+    request->work_ops = ops;
+    request->work = work;
+    timers_set(&core->timers, &request->timer, request->deadline_us);
+    return request;
+}
+
+void
+bus_reply(struct core *core, struct request *request, struct bytes payload)
+{
+    answer_reply(core, request->requester, &request->id, request->type, payload);
+    request_end(core, request);
+}
+
+void
+bus_fail(struct core *core, struct request *request, enum status status, const struct error *error)
+{
+    answer_failure(core, request->requester, &request->id, request->type, status, error);
+    request_end(core, request);
+}
+
+enum core_sent
+bus_chunk(struct core *core, struct request *request, struct bytes payload)
+{
+    if (request->requester->doomed)
+        return CORE_GONE;
+    if (request->down.credit == 0)
+        return CORE_FULL;
+    struct message chunk = {.version = MESSAGE_VERSION,
+                            .kind = KIND_CHUNK,
+                            .id = uuid_next(&core->ids, core->now.wall_us),
+                            .correlation = request->id,
+                            .source = text_of(BUS_IDENTITY),
+                            .target = request->requester->identity,
+                            .type = request->type,
+                            .timestamp_us = core->now.wall_us,
+                            .seq = request->down.seq,
+                            .payload = payload};
+    buffer_reset(&core->record);
+    if (message_encode(&core->record, &chunk, NULL) != STATUS_OK)
+        return CORE_FULL;
+    enum core_sent sent = peer_send(core, request->requester, buffer_bytes(&core->record));
+    if (sent == CORE_SENT) {
+        request->down.credit--;
+        request->down.seq++;
+    }
+    return sent;
+}
+
+/* ---- taking calls */
+
+static struct text
+subject_of(const struct operation *operation, const struct arguments *arguments)
+{
+    for (unsigned i = 0; operation->capability_subject && i < operation->field_count; i++) {
+        if (strcmp(operation->fields[i].name, operation->capability_subject) == 0 &&
+            arguments->present[i] && arguments->values[i].type == VALUE_TEXT)
+            return arguments->values[i].as.text;
+    }
+    return (struct text){NULL, 0};
+}
+
+static enum status
+check_rights(struct core *core, const struct bus_call *call, struct error *error)
+{
+    const struct operation *operation = call->arguments->operation;
+    const struct message *message = call->message;
+    if (operation->index == OP_BUS_TAP)
+        return STATUS_OK; /* what it needs depends on what is asked for: bus_tap() checks */
+    struct buffer resource;
+    buffer_init(&resource);
+    if (operation->capability_resource)
+        contract_resource(operation, call->arguments, &resource);
+    struct claim claim = {.operation = operation,
+                          .source = message->source,
+                          .principal =
+                              message->principal.size ? message->principal : message->source,
+                          .capability = message->capability,
+                          .resource = buffer_text(&resource),
+                          .subject = subject_of(operation, call->arguments)};
+    enum status status =
+        resource.failed ? STATUS_NOMEM : authorise(core->authoriser, &claim, core->now, error);
+    buffer_clear(&resource);
+    return status;
+}
+
+#define ROW(operation, handler) [operation] = bus_##handler,
+static bus_handler *const handlers[OP_BUS_COUNT] = {BUS_OPERATIONS(ROW)};
+#undef ROW
+
+const char *
 bus_request(struct core *core, struct peer *peer, const struct message *message)
 {
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
-        if (text_equal_string(message->type, operations[i].type))
-            return answer(core, peer, message, operations[i].restricted, operations[i].pack);
-    }
-    if (text_equal_string(message->type, "tap"))
-        return tap_request(core, peer, message);
     struct error error = ERROR_INIT;
-    error_set_word(&error, "type_unknown", "service:bus knows no such operation");
-    return answer_refuse(core, peer, message, STATUS_INVALID, &error);
+    const struct operation *operation =
+        contract_operation(contract_find(text_of(BUS_SERVICE)), message->type);
+    if (!operation) {
+        error_set_word(&error, "type_unknown", "service:bus knows no such operation");
+        return answer_refuse(core, peer, message, STATUS_INVALID, &error);
+    }
+    struct arguments arguments;
+    struct bus_call call = {peer, message, &arguments};
+    enum status status = contract_validate(operation, message->payload, &arguments, &error);
+    if (status == STATUS_OK && (operation->flags & OPERATION_STREAM_ALWAYS) &&
+        !(message->flags & MESSAGE_STREAM)) {
+        error_set_word(&error, "stream_required", "%s answers in chunks: the request takes none",
+                       operation->type);
+        status = STATUS_INVALID;
+    }
+    if (status == STATUS_OK)
+        status = check_rights(core, &call, &error);
+    if (status != STATUS_OK)
+        return answer_refuse(core, peer, message, status, &error);
+    return handlers[operation->index](core, &call);
 }

@@ -2,6 +2,7 @@
 #include "broker/core/control.h"
 
 #include "broker/core/answer.h"
+#include "broker/core/mail.h"
 #include "broker/core/peers.h"
 #include "broker/core/stream.h"
 #include "kernel/identity.h"
@@ -142,6 +143,8 @@ control_receive(struct core *core, struct peer *peer, const struct message *mess
 {
     if (text_equal_string(message->type, "credit"))
         return credit_receive(core, peer, message);
+    if (text_equal_string(message->type, "extend"))
+        return extend_receive(core, peer, message);
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         if (text_equal_string(message->type, changes[i].type))
             return change_keys(core, peer, message, changes[i].run);

@@ -4,10 +4,14 @@
 #include <stdlib.h>
 
 #include "broker/core/admit.h"
+#include "broker/core/channel.h"
 #include "broker/core/directory.h"
+#include "broker/core/mail.h"
 #include "broker/core/peers.h"
+#include "broker/core/presence.h"
 #include "broker/core/state.h"
 #include "broker/core/tap.h"
+#include "kernel/authorise.h"
 
 enum {
     STALL_US = 1000000 /* this late, and peers had no chance to be heard */
@@ -25,6 +29,11 @@ core_options_default(void)
         .held_max = 1024,
         .held_bytes_max = 16 * 1024 * 1024,
         .hold_ms = 5000,
+        .mail_rate = 100000,
+        .channels_max = 10000,
+        .channel_history_max = 1000,
+        .channel_history_bytes_max = 1024 * 1024,
+        .channel_bytes_max = 64 * 1024 * 1024,
     };
 }
 
@@ -39,6 +48,17 @@ copy_keys(struct core *core, const struct core_options *options)
         return false;
     memcpy(core->capability_keys, options->capability_keys, count * sizeof *core->capability_keys);
     return true;
+}
+
+static bool
+open_parts(struct core *core)
+{
+    core->authoriser = authoriser_new(core->capability_keys, core->options.capability_key_count,
+                                      core->options.require_capabilities);
+    core->channels = channels_new(core);
+    core->presence = presence_new(core);
+    core->mail = mail_new(core);
+    return core->authoriser && core->channels && core->presence && core->mail;
 }
 
 struct core *
@@ -63,7 +83,8 @@ core_new(const struct core_options *options, const struct core_sink *sink, struc
     if (!core->metrics || !figures_init(&core->figures, core->metrics) ||
         !table_init(&core->peers, options->hash_key) ||
         !table_init(&core->requests, options->hash_key) ||
-        !table_init(&core->services, options->hash_key) || !copy_keys(core, options))
+        !table_init(&core->services, options->hash_key) || !copy_keys(core, options) ||
+        !open_parts(core))
         core_destroy(&core);
     return core;
 }
@@ -74,7 +95,12 @@ core_destroy(struct core **core_p)
     struct core *core = *core_p;
     if (!core)
         return;
-    peers_clear(core);
+    if (core->mail)
+        peers_clear(core);
+    mail_destroy(&core->mail);
+    channels_destroy(&core->channels);
+    presence_destroy(&core->presence);
+    authoriser_destroy(&core->authoriser);
     directory_clear(core);
     table_clear(&core->peers);
     table_clear(&core->requests);
@@ -136,6 +162,14 @@ core_misbehaved(struct core *core, peer_number number, const char *what, struct 
         return;
     figures_refused(&core->figures, what);
     peer_doom(core, peer, what);
+    peers_reap(core);
+}
+
+void
+core_mail_done(struct core *core, struct mail_op **op_p, struct now now)
+{
+    enter(core, now);
+    mail_done(core, op_p);
     peers_reap(core);
 }
 

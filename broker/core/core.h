@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/core/mail_op.h"
 #include "broker/core/pin.h"
 #include "kernel/bytes.h"
 #include "kernel/capability.h"
@@ -61,6 +62,10 @@ struct core_sink {
     bool (*pin_find)(void *context, struct text service, struct pin *pin);
     enum status (*pin_set)(void *context, struct text service, const struct pin *pin,
                            struct error *error);
+    /* The durable mailbox. True: the question is taken, *op_p is NULL now, and comes back through
+     * core_mail_done(). False: too much waits there; the op stays the core's. May be NULL: then
+     * there are no inboxes. */
+    bool (*mail)(void *context, struct mail_op **op_p);
 };
 
 struct core_options {
@@ -74,6 +79,12 @@ struct core_options {
     size_t held_max;
     size_t held_bytes_max;
     uint32_t hold_ms;
+    uint32_t mail_rate; /* messages a second of one sender */
+    size_t channels_max;
+    size_t channel_history_max;
+    size_t channel_history_bytes_max; /* of one channel */
+    size_t channel_bytes_max;         /* of all */
+    bool require_capabilities;
     const struct ed25519_public_key *capability_keys; /* copied */
     size_t capability_key_count;
     const struct logger *logger; /* may be NULL */
@@ -100,6 +111,9 @@ void core_receive(struct core *core, peer_number peer, struct bytes frame, struc
 void core_misbehaved(struct core *core, peer_number peer, const char *what, struct now now);
 /* Cuts every session of this identity: its keys were revoked. */
 void core_revoked(struct core *core, struct text identity, struct now now);
+
+/* An answer of the mailbox, or an arrival; owned from here on. */
+void core_mail_done(struct core *core, struct mail_op **op_p, struct now now);
 
 /* Everything that was waiting has been handed in: what was gathered leaves. */
 void core_flush(struct core *core, struct now now);

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 
 #include "broker/core/answer.h"
+#include "broker/core/channel.h"
 #include "broker/core/directory.h"
+#include "broker/core/mail.h"
 #include "broker/core/pending.h"
+#include "broker/core/presence.h"
 #include "kernel/assert.h"
 
 static struct bytes
@@ -86,6 +89,7 @@ peers_add(struct core *core, peer_number number, struct text identity, unsigned 
     peer->checked_since_us = core->now.monotonic_us;
     timer_init(&peer->timer, watch, peer);
     list_init(&peer->requests);
+    list_init(&peer->consumers);
     list_append(&core->all_peers, &peer->all);
     table_insert(&core->peers, &peer->node, table_hash(&core->peers, number_key(&number)));
     peer_watch(core, peer);
@@ -124,7 +128,13 @@ peer_doom(struct core *core, struct peer *peer, const char *cut)
 void
 peer_end_session(struct core *core, struct peer *peer)
 {
+    if (peer->greeted)
+        presence_left(core, peer);
     peer->greeted = false;
+    mail_peer_gone(core, peer);
+    channels_peer_gone(core, peer);
+    free(peer->grants);
+    peer->grants = NULL;
     while (!list_is_empty(&peer->requests)) {
         struct list_node *first = peer->requests.next;
         request_abandon(core, CONTAINER_OF(first, struct request, peer_link));

@@ -8,7 +8,6 @@
 #include "broker/core/directory.h"
 #include "broker/core/hold.h"
 #include "broker/core/peers.h"
-#include "broker/core/tap.h"
 #include "kernel/identity.h"
 
 static struct bytes
@@ -35,6 +34,11 @@ expire(void *context, void *owner)
     struct core *core = context;
     struct request *request = owner;
     struct error error = ERROR_INIT;
+    if (!request->service) {
+        error_set(&error, "%.*s was not done in time", TEXT_ARGS(request->type));
+        request_fail(core, request, STATUS_TIMEOUT, &error);
+        return;
+    }
     if (request->waiting) {
         error_set(&error, "no instance of service:%.*s could take the request in time",
                   TEXT_ARGS(request->service->name));
@@ -109,8 +113,8 @@ request_end(struct core *core, struct request *request)
         list_remove(&request->link);
         request->instance->in_flight--;
     }
-    if (request->tap)
-        tap_end(core, request);
+    if (request->work_ops)
+        request->work_ops->ended(core, request);
     hold_release(core, request);
     timers_remove(&core->timers, &request->timer);
     table_remove(&core->requests, &request->node);

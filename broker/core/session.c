@@ -5,6 +5,7 @@
 #include "broker/core/directory.h"
 #include "broker/core/hold.h"
 #include "broker/core/peers.h"
+#include "broker/core/presence.h"
 #include "kernel/pack.h"
 
 static void
@@ -39,6 +40,8 @@ hello_receive(struct core *core, struct peer *peer, const struct message *messag
     }
     peer_end_session(core, peer);
     peer->greeted = true;
+    peer->greeted_us = core->now.wall_us;
+    presence_joined(core, peer);
     buffer_reset(&core->payload);
     pack_welcome(core, &core->payload);
     struct message welcome = {

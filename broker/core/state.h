@@ -28,6 +28,13 @@ enum {
     TOKEN_CHECKS_PER_SECOND = 5 /* of one peer: a signature check costs the routing thread */
 };
 
+struct core;
+struct grants;
+struct mail;
+struct channels;
+struct subscriber;
+struct presence;
+
 struct peer {
     struct table_node node;
     struct list_node all;
@@ -50,8 +57,23 @@ struct peer {
     unsigned rights;
     bool greeted;
     bool doomed;
-    struct text identity; /* the bytes behind the struct */
+    uint64_t greeted_us;           /* wall clock of its hello */
+    struct list_node consumers;    /* mail.c: that it has, streams included */
+    struct subscriber *subscriber; /* channel.c: of the session itself */
+    struct grants *grants;         /* bus_allow(): rights that tokens of this session gave */
+    uint64_t mail_rate_us;         /* mail.c: its token bucket */
+    uint32_t mail_unanswered;      /* sends that wait for the disk */
+    struct text identity;          /* the bytes behind the struct */
     char identity_bytes[];
+};
+
+struct request;
+
+/* What an operation of the broker's own keeps with a request that it answers later. */
+struct request_work {
+    void (*ended)(struct core *core, struct request *request); /* releases request->work */
+    void (*credited)(struct core *core,
+                     struct request *request); /* the caller took chunks; or NULL */
 };
 
 struct service {
@@ -99,9 +121,10 @@ struct request {
     struct timer timer;
     struct uuid id;
     struct peer *requester;
-    struct service *service;   /* NULL: the broker's own (a tap) */
-    struct instance *instance; /* NULL: waiting */
-    struct tap *tap;
+    struct service *service;             /* NULL: the broker's own */
+    struct instance *instance;           /* NULL: waiting */
+    const struct request_work *work_ops; /* of the broker's own */
+    void *work;
     uint64_t arrived_us;
     uint64_t deadline_us;
     struct direction down; /* instance to requester */
@@ -134,6 +157,10 @@ struct core {
     struct list_node doomed;
     struct list_node taps;
     size_t tap_count;
+    struct authoriser *authoriser;
+    struct mail *mail;
+    struct channels *channels;
+    struct presence *presence;
     size_t unknown_services; /* names that only requests brought up */
     size_t kept_bytes;
     struct timers timers;

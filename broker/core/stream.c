@@ -63,8 +63,8 @@ chunk_receive(struct core *core, struct peer *peer, const struct message *messag
     bool down = is_instance_of(request, peer);
     if (!down && request->requester != peer)
         return refuse_stranger(core, peer, message);
-    if (request->tap)
-        return answer_dropped(core, "late");
+    if (!request->service)
+        return answer_dropped(core, "late"); /* the broker's own operations take no chunks */
 
     struct error error = ERROR_INIT;
     if (!take_credit(down ? &request->down : &request->up, message, &error))
@@ -100,8 +100,11 @@ credit_receive(struct core *core, struct peer *peer, const struct message *messa
     if (more == 0 || direction->ended)
         return VERDICT_ACCEPTED;
     direction->credit += more;
-    if (request->tap)
+    if (!request->service) {
+        if (request->work_ops->credited)
+            request->work_ops->credited(core, request);
         return VERDICT_ACCEPTED;
+    }
 
     struct peer *producer =
         up ? request->requester : (request->instance ? request->instance->peer : NULL);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/core/answer.h"
+#include "broker/core/bus.h"
 #include "broker/core/peers.h"
 #include "broker/core/pending.h"
 #include "kernel/assert.h"
@@ -113,9 +114,24 @@ may_start(struct core *core, struct peer *peer, const struct message *message, s
     return STATUS_OK;
 }
 
-const char *
-tap_request(struct core *core, struct peer *peer, const struct message *message)
+static void
+end_tap(struct core *core, struct request *request)
 {
+    struct tap *tap = request->work;
+    request->requester->taps--;
+    list_remove(&tap->link);
+    core->tap_count--;
+    buffer_clear(&tap->records);
+    free(tap);
+}
+
+static const struct request_work tap_work = {end_tap, NULL};
+
+const char *
+bus_tap(struct core *core, const struct bus_call *call)
+{
+    struct peer *peer = call->peer;
+    const struct message *message = call->message;
     struct error error = ERROR_INIT;
     enum status status = may_start(core, peer, message, &error);
     if (status != STATUS_OK)
@@ -131,25 +147,14 @@ tap_request(struct core *core, struct peer *peer, const struct message *message)
     }
     buffer_init(&tap->records);
     tap->request = request;
-    request->tap = tap;
+    request->work = tap;
+    request->work_ops = &tap_work;
     list_append(&core->taps, &tap->link);
     core->tap_count++;
     peer->taps++;
     if (core->options.logger)
         log_info(core->options.logger, "%.*s taps the bus", TEXT_ARGS(peer->identity));
     return VERDICT_ACCEPTED;
-}
-
-void
-tap_end(struct core *core, struct request *request)
-{
-    struct tap *tap = request->tap;
-    request->tap = NULL;
-    request->requester->taps--;
-    list_remove(&tap->link);
-    core->tap_count--;
-    buffer_clear(&tap->records);
-    free(tap);
 }
 
 /* ---- records */

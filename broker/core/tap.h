@@ -10,11 +10,6 @@
 
 enum tap_direction { TAP_IN, TAP_OUT };
 
-/* The request that starts one; the verdict. */
-const char *tap_request(struct core *core, struct peer *peer, const struct message *message);
-/* Its request ends. */
-void tap_end(struct core *core, struct request *request);
-
 void tap_record_always(struct core *core, enum tap_direction direction,
                        const struct message *message, size_t size, const char *verdict);
 

@@ -84,6 +84,8 @@ def flags(operation):
     names = [f"OPERATION_{flag.upper()}" for flag in operation.flags]
     if operation.capability and operation.capability["resolved"]:
         names.append("OPERATION_RESOLVES_RESOURCE")
+    if operation.capability and operation.capability["own"]:
+        names.append("OPERATION_OWN")
     return " | ".join(names)
 
 

@@ -377,7 +377,7 @@ def read_subject(where, value, fields):
 def read_capability(where, value, fields):
     if value is None:
         return None
-    check_object(where, value, {"action", "resource", "subject", "resolved"}, ("action", "resource"))
+    check_object(where, value, {"action", "resource", "subject", "resolved", "own"}, ("action", "resource"))
     take_text(f"{where}: action", value["action"], re.compile(r"[a-z]+:[a-z_]+\Z"), "a right like memory:read")
     resource = take_text(f"{where}: resource", value["resource"])
     resolved = take_boolean(f"{where}: resolved", value.get("resolved", False))
@@ -390,7 +390,10 @@ def read_capability(where, value, fields):
         if name in known and known[name].type not in TEXT_TYPES:
             fail(f"{where}: resource", f"{{{name}}} of type {known[name].type}", "a field that holds text")
     subject = read_subject(f"{where}: subject", value.get("subject"), fields)
-    return {"action": value["action"], "resource": resource, "subject": subject, "resolved": resolved}
+    own = take_boolean(f"{where}: own", value.get("own", False))
+    if own and subject is None:
+        fail(f"{where}: own", "true", "a subject beside it")
+    return {"action": value["action"], "resource": resource, "subject": subject, "resolved": resolved, "own": own}
 
 
 def read_errors(where, value, statuses):

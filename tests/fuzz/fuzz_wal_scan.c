@@ -3,7 +3,7 @@
  * that was there whole must never be taken for one that was never finished. */
 #include <stdlib.h>
 
-#include "actors/runtime/wal_scan.h"
+#include "store/wal_scan.h"
 #include "kernel/assert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -13,25 +13,29 @@ import sys
 FOLDERS = {
     "kernel": ["kernel", "contracts"],
     "platform": ["kernel", "platform"],
+    "store": ["kernel", "store"],
     "sdk/c": ["kernel", "platform", "sdk/c"],
     "broker/core": ["kernel", "contracts", "broker/core"],
-    "broker/net": ["kernel", "platform", "broker/core", "broker/net"],
-    "actors/runtime": ["kernel", "platform", "sdk/c", "actors/runtime"],
-    "actors/memory": ["kernel", "contracts", "actors/runtime", "actors/memory"],
-    "actors/engine": ["kernel", "contracts", "platform", "actors/runtime", "actors/engine"],
-    "actors/identity": ["kernel", "contracts", "actors/runtime", "actors/identity"],
+    "broker/mail": ["kernel", "platform", "store", "broker/core", "broker/mail"],
+    "broker/net": ["kernel", "platform", "broker/core", "broker/mail", "broker/net"],
+    "actors/runtime": ["kernel", "platform", "store", "sdk/c", "actors/runtime"],
+    "actors/memory": ["kernel", "contracts", "store", "actors/runtime", "actors/memory"],
+    "actors/engine": ["kernel", "contracts", "platform", "store", "actors/runtime", "actors/engine"],
+    "actors/identity": ["kernel", "contracts", "store", "actors/runtime", "actors/identity"],
     "gateway": ["kernel", "contracts", "sdk/c", "gateway"],
-    "cli": ["kernel", "contracts", "platform", "sdk/c", "broker", "actors", "gateway", "cli"],
+    "cli": ["kernel", "contracts", "platform", "store", "sdk/c", "broker", "actors", "gateway", "cli"],
     "tests": [""],
 }
 
 LIBRARIES = {
     "kernel": ["msgpack", "sodium", "jansson", "simdjson"],
     "platform": [],
+    "store": ["rocksdb", "isa-l"],
     "sdk/c": ["zmq", "czmq", "jansson"],
     "broker/core": ["sodium"],
+    "broker/mail": ["sodium"],
     "broker/net": ["zmq", "czmq", "jansson"],
-    "actors/runtime": ["zmq", "czmq", "rocksdb", "curl", "isa-l", "sodium"],
+    "actors/runtime": ["zmq", "czmq", "curl", "sodium"],
     "actors/memory": ["sodium"],
     "actors/engine": ["jansson"],
     "actors/identity": [],
@@ -44,7 +48,7 @@ ONLY = {
     "simdjson": ["kernel/json_parse.cc"],
     "microhttpd": ["gateway/http.c", "gateway/http.h"],
     "curl": ["actors/runtime/fetch.c"],
-    "rocksdb": ["actors/runtime/store_rocksdb.c", "actors/runtime/store_verify.cc"],
+    "rocksdb": ["store/store_rocksdb.c", "store/store_verify.cc"],
 }
 
 KNOWN_LIBRARIES = sorted({name for names in LIBRARIES.values() for name in names})

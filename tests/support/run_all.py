@@ -20,7 +20,7 @@ JOBS = str(os.cpu_count() or 2)
 TEST_TIMEOUT_S = 600
 # The unit tests in which more than one of our threads runs, below tests/unit.
 THREADED = ("broker/net/*", "sdk/*", "actors/runtime/test_actor", "actors/runtime/test_fetch",
-            "actors/store/test_store", "actors/store/test_store_rocksdb", "gateway/test_http",
+            "store/test_store", "store/test_store_rocksdb", "gateway/test_http",
             "platform/*")
 
 
@@ -96,7 +96,7 @@ def thread_tests(count):
 
 
 def static_checks(count):
-    sources = [str(path) for folder in ("kernel", "platform", "sdk", "broker", "actors", "gateway", "cli", "tests")
+    sources = [str(path) for folder in ("kernel", "platform", "store", "sdk", "broker", "actors", "gateway", "cli", "tests")
                for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".c", ".h", ".cc")]
     checks = {
         "include rules": ["tests/support/check_includes.py"],

@@ -11,11 +11,12 @@ import zmq
 import zmq.utils.monitor
 
 HELLO, READY, HEARTBEAT, BYE, REQUEST, REPLY, CHUNK, CANCEL = range(1, 9)
-CONTROL, ERROR = 17, 18
-FLAG_FINAL, FLAG_STREAM, FLAG_IDEMPOTENT = 1, 2, 4
+SEND, DELIVER, ACK, NACK, PUBLISH, EVENT, SUBSCRIBE, UNSUBSCRIBE, CONTROL, ERROR = range(9, 19)
+FLAG_FINAL, FLAG_STREAM, FLAG_IDEMPOTENT, FLAG_CONFIRM = 1, 2, 4, 16
 
 FIELDS = ("version", "kind", "flags", "id", "correlation", "source", "target", "type", "timestamp",
-          "ttl_ms", "trace", "capability", "status", "seq", "principal", "metadata")
+          "ttl_ms", "trace", "capability", "status", "seq", "principal", "metadata",
+          "attempt")
 
 
 def new_id():

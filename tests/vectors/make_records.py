@@ -23,7 +23,7 @@ KINDS = [
 ]
 FIELDS = [
     "version", "kind", "flags", "id", "correlation", "source", "target", "type", "timestamp", "ttl_ms",
-    "trace", "capability", "status", "seq", "principal", "metadata",
+    "trace", "capability", "status", "seq", "principal", "metadata", "attempt",
 ]
 ID = bytes.fromhex("0192f3a4b5c67d8e9fa0b1c2d3e4f506")
 OTHER_ID = bytes.fromhex("0192f3a4b5c67d8e9fa0b1c2d3e4f507")
@@ -92,14 +92,14 @@ def make_good():
     good("every field", header(
         flags=15, correlation=OTHER_ID, target="service:memory", type="memory.store", timestamp=1735689600123456,
         ttl_ms=30000, trace=TRACE, capability="cap_0123456789ab", status=3001, seq=2**64 - 1,
-        principal="user:ana", metadata={"idempotency_key": "k-1"}), pack({"content": "café"}))
+        principal="user:ana", metadata={"idempotency_key": "k-1"}, attempt=4), pack({"content": "café"}))
     good("every later field nil", header(
         target=None, type=None, timestamp=None, ttl_ms=None, trace=None, capability=None, status=None, seq=None,
-        principal=None, metadata=None))
+        principal=None, metadata=None, attempt=None))
     good("unknown flag bits are kept", header(flags=0xFFFFFFF0))
     good("largest 32-bit numbers", header(ttl_ms=2**32 - 1, status=2**32 - 1, timestamp=2**64 - 1))
     good("unknown later fields are passed over",
-         header(metadata={}) , raw_header=pack(header(metadata={}) + ["new", {"a": [1, 2.5, None]}, 7]))
+         header(attempt=1), raw_header=pack(header(attempt=1) + ["new", {"a": [1, 2.5, None]}, 7]))
     good("a number in a longer form than it needs", header(),
          raw_header=with_raw("kind", b"\xcf" + (5).to_bytes(8, "big")))
     good("a text in a longer form than it needs", header(),
@@ -158,9 +158,9 @@ def make_bad_forms():
     bad_header("fewer values than the array says", b"\x97" + pack(header())[1:])
     bad_header("array 32 of 2^32-1 fields", b"\xdd\xff\xff\xff\xff" + pack(header())[1:])
     bad_header("bytes behind the array", pack(header()) + b"\xc0")
-    seventeen = b"\xdc\x00\x11" + pack(header(metadata={}))[3:]
-    bad_header("later field cut short", seventeen + b"\xd9\x05ab")
-    bad_header("later field nested beyond 64", seventeen + b"\x91" * 65 + b"\xc0")
+    eighteen = b"\xdc\x00\x12" + pack(header(attempt=1))[3:]
+    bad_header("later field cut short", eighteen + b"\xd9\x05ab")
+    bad_header("later field nested beyond 64", eighteen + b"\x91" * 65 + b"\xc0")
     for name, value in [("0", 0), ("2", 2), ("2^32+1", 2**32 + 1), ("-1", -1), ("nil", None), ("text", "1"), ("1.0", 1.0)]:
         bad_header(f"version {name}", header(version=value))
     for name, value in [("0", 0), ("19", 19), ("2^32+5", 2**32 + 5), ("nil", None), ("text", "request"), ("true", True)]:
@@ -187,10 +187,10 @@ def make_bad_forms():
         bad_header(f"{field} bin", header(**{field: b"x"}))
         bad_header(f"{field} number", header(**{field: 1}))
         bad_header(f"{field} longer than the header", with_raw(field, b"\xdb\xff\xff\xff\xffx"))
-    for field in ["timestamp", "ttl_ms", "status", "seq"]:
+    for field in ["timestamp", "ttl_ms", "status", "seq", "attempt"]:
         for name, value in [("negative", -1), ("text", "1"), ("fraction", 1.5), ("true", True), ("map", {})]:
             bad_header(f"{field} {name}", header(**{field: value}))
-    for field in ["ttl_ms", "status"]:
+    for field in ["ttl_ms", "status", "attempt"]:
         bad_header(f"{field} 2^32", header(**{field: 2**32}))
     for name, value in [("23 bytes", TRACE[:23]), ("25 bytes", TRACE + b"\0"), ("text", "x" * 24), ("number", 1)]:
         bad_header(f"trace {name}", header(trace=value))

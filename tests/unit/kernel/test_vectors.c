@@ -132,6 +132,7 @@ expect_fields(json_t *vector, const struct message *message)
     expect_number(vector, fields, "seq", message->seq);
     expect_text(vector, fields, "principal", message->principal);
     expect_bytes(vector, fields, "metadata", message->metadata);
+    expect_number(vector, fields, "attempt", message->attempt);
 
     struct bytes payload = message->payload;
     expect(payload.size >= (size_t)zeros, vector, "payload");

@@ -111,7 +111,8 @@ fixture_restart(struct fixture *f)
                              sink_key_revoke,
                              sink_key_list,
                              sink_pin_find,
-                             sink_pin_set};
+                             sink_pin_set,
+                             NULL};
     core_destroy(&f->core);
     f->core = core_new(&f->options, &sink, f->now);
     assert_non_null(f->core);

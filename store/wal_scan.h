@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/wal_scan.h - judges a RocksDB log file (write-ahead log or MANIFEST) without
+/* store/wal_scan.h - judges a RocksDB log file (write-ahead log or MANIFEST) without
  * opening the database: is every record in it whole, does it only lack its last one, or is it
  * damaged?
  *
@@ -10,8 +10,8 @@
  * with type FULL, or FIRST MIDDLE… LAST for a record that crosses blocks. Fewer than 7 bytes left
  * in a block are padding. Recyclable, compressed and timestamped fragments are never written by
  * our settings (store_rocksdb.c), so they count as damage. */
-#ifndef SOS_RUNTIME_WAL_SCAN_H
-#define SOS_RUNTIME_WAL_SCAN_H
+#ifndef SOS_STORE_WAL_SCAN_H
+#define SOS_STORE_WAL_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

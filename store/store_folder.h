@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/store_folder.h - the folder of a store on disk: made, locked, and examined
+/* store/store_folder.h - the folder of a store on disk: made, locked, and examined
  * before RocksDB touches it; private to the store. */
-#ifndef SOS_RUNTIME_STORE_FOLDER_H
-#define SOS_RUNTIME_STORE_FOLDER_H
+#ifndef SOS_STORE_FOLDER_H
+#define SOS_STORE_FOLDER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
  *     u8 form = 1 | 16 bytes uuid | u64 epoch | u32 schema          (big-endian, 29 bytes)
  *
  * Batches cannot touch it: who holds a store is told apart by it. */
-#include "actors/runtime/store_driver.h"
+#include "store/store_driver.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/store_driver.h - what a driver of store.h fills in; private to the store.
+/* store/store_driver.h - what a driver of store.h fills in; private to the store.
  *
  * A driver's struct begins with struct store. It checks nothing itself that all drivers share:
  * expectations, the meta row and its protection are store_driver.c's. */
-#ifndef SOS_RUNTIME_STORE_DRIVER_H
-#define SOS_RUNTIME_STORE_DRIVER_H
+#ifndef SOS_STORE_DRIVER_H
+#define SOS_STORE_DRIVER_H
 
-#include "actors/runtime/store.h"
+#include "store/store.h"
 
 /* The functions of store.h that differ between drivers, with the same contracts; commit never
  * gets an empty batch. */

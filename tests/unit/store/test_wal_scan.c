@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actors/runtime/wal_scan.h"
+#include "store/wal_scan.h"
 
 enum { HEADER = 7, FULL = 1, FIRST, MIDDLE, LAST };
 

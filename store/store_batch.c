@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "actors/runtime/store.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DB::VerifyChecksum would need the C++ object behind a rocksdb_t, whose layout is RocksDB's
 // own. It does no more than this for each live table; the public SstFileReader does it too.
-#include "actors/runtime/store_verify.h"
+#include "store/store_verify.h"
 
 #include <cstdio>
 #include <exception>

@@ -3,7 +3,7 @@
  * costs O(rows), which is nothing at the sizes of a test.
  *
  * Scans call back without the lock, over a copy, so that a row function may read the store. */
-#include "actors/runtime/store_driver.h"
+#include "store/store_driver.h"
 
 #include <pthread.h>
 #include <stdlib.h>

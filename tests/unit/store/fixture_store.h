@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "actors/runtime/store.h"
+#include "store/store.h"
 
 enum { FIXTURE_PATH = 512, FIXTURE_SCHEMA = 7, FIXTURE_SPACE = 0x10 };
 

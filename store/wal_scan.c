@@ -15,7 +15,7 @@
  * RocksDB's own reader does not make these distinctions in any mode: a header of zeros in the
  * middle silently skips the rest of its block, a type byte flipped to a recyclable one silently
  * ends the log. Hence this scan runs before every open, not only after a refusal. */
-#include "actors/runtime/wal_scan.h"
+#include "store/wal_scan.h"
 
 #include <errno.h>
 #include <fcntl.h>

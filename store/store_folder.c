@@ -3,7 +3,7 @@
  *
  * The lock is flock() on the folder itself, taken before the scan: RocksDB takes its own LOCK
  * file only while it opens, and a log that another process is writing would look torn. */
-#include "actors/runtime/store_folder.h"
+#include "store/store_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actors/runtime/wal_scan.h"
+#include "store/wal_scan.h"
 
 enum { FOLDER_MODE = 0700, CURRENT_MAX = 64 };
 

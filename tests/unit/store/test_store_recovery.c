@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actors/runtime/wal_scan.h"
+#include "store/wal_scan.h"
 
 enum { RECORDS_MAX = 16, HEADER = 7, ROWS = 5 };
 

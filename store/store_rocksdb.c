@@ -9,7 +9,7 @@
  * A key is the space byte and the caller's key. Reads go on from any thread; a commit holds
  * the lock over its checks and its write. After a write that failed nothing is known about the
  * log's end, so the store refuses to commit until it is opened again. */
-#include "actors/runtime/store_driver.h"
+#include "store/store_driver.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,8 +20,8 @@
 
 #include <rocksdb/c.h>
 
-#include "actors/runtime/store_folder.h"
-#include "actors/runtime/store_verify.h"
+#include "store/store_folder.h"
+#include "store/store_verify.h"
 #include "kernel/assert.h"
 
 enum { CACHE_SIZE = 32 << 20, RECOVER_TORN = 0, RECOVER_CLEAN = 1, LOCAL_KEY = 256 };

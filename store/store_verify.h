@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/store_verify.h - block checksums of one RocksDB table file: absent from
+/* store/store_verify.h - block checksums of one RocksDB table file: absent from
  * RocksDB's C interface, so a thin C++ shim; private to the store. */
-#ifndef SOS_RUNTIME_STORE_VERIFY_H
-#define SOS_RUNTIME_STORE_VERIFY_H
+#ifndef SOS_STORE_VERIFY_H
+#define SOS_STORE_VERIFY_H
 
 #include <stdbool.h>
 #include <stddef.h>

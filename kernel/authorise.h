@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/authorise.h - may this caller do this? The gate before every handler.
+/* kernel/authorise.h - may this caller do this? The gate before every handler.
  *
  * Refusals come in the order of docs: 400 a token that cannot be read, 401 none or a wrong
  * signature, 403 everything else. A token is needed where the operation names a capability and
  * enforcement is on, and always for dangerous operations. One that comes without need is checked
  * all the same. Delegated tokens and tokens with counted uses are refused: nobody keeps book of
  * them yet. */
-#ifndef SOS_RUNTIME_AUTHORISE_H
-#define SOS_RUNTIME_AUTHORISE_H
+#ifndef SOS_KERNEL_AUTHORISE_H
+#define SOS_KERNEL_AUTHORISE_H
 
 #include "kernel/capability.h"
 #include "kernel/clock.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/store.h - durable rows of one service: ordered keys in typed spaces, atomic
+/* store/store.h - durable rows of one service: ordered keys in typed spaces, atomic
  * batches, fsync before success.
  *
  * Two drivers: store_rocksdb (real) and store_memory (tests; countdown faults). Every function on
  * a store but store_close may be called from several threads at once; commits wait for each
  * other. A batch belongs to one thread. No function keeps a view it was given. */
-#ifndef SOS_RUNTIME_STORE_H
-#define SOS_RUNTIME_STORE_H
+#ifndef SOS_STORE_H
+#define SOS_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
