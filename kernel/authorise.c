@@ -79,14 +79,36 @@ is_about_itself(const struct claim *claim)
            text_equal(claim->principal, claim->source);
 }
 
+/* Its place, and whether it stands there. */
+static size_t
+find_verified(const struct authoriser *authoriser, struct text token, uint8_t hash[HASH_SIZE],
+              bool *found)
+{
+    crypto_generichash(hash, HASH_SIZE, (const uint8_t *)token.data, token.size, NULL, 0);
+    size_t place = hash[0] & (VERIFIED_MAX - 1);
+    const struct verified *verified = &authoriser->verified[place];
+    *found = verified->set && memcmp(verified->hash, hash, HASH_SIZE) == 0;
+    return place;
+}
+
+bool
+authoriser_knows(const struct authoriser *authoriser, struct text token)
+{
+    uint8_t hash[HASH_SIZE];
+    bool found;
+    find_verified(authoriser, token, hash, &found);
+    return found;
+}
+
 static enum status
 check_signature(struct authoriser *authoriser, const struct capability *capability,
                 struct text token, struct error *error)
 {
     uint8_t hash[HASH_SIZE];
-    crypto_generichash(hash, sizeof hash, (const uint8_t *)token.data, token.size, NULL, 0);
-    struct verified *verified = &authoriser->verified[hash[0] & (VERIFIED_MAX - 1)];
-    if (verified->set && memcmp(verified->hash, hash, sizeof hash) == 0)
+    bool found;
+    struct verified *verified =
+        &authoriser->verified[find_verified(authoriser, token, hash, &found)];
+    if (found)
         return STATUS_OK;
     enum status status =
         capability_check_signature(capability, authoriser->keys, authoriser->key_count, error);
@@ -116,7 +138,8 @@ check_token(struct authoriser *authoriser, const struct claim *claim, bool early
     const struct capability_request request = {
         .action = text_of(claim->operation->capability_action),
         .resource = early ? (struct text){0} : claim->resource,
-        .subject = early ? (struct text){0} : claim->subject};
+        .subject = early ? (struct text){0} : claim->subject,
+        .is_pattern = claim->is_pattern};
     struct error refusal = ERROR_INIT;
     int64_t uses;
     status = check_signature(authoriser, capability, claim->capability, &refusal);

@@ -27,12 +27,17 @@ struct claim {
     struct text capability; /* token; may be empty */
     struct text resource;   /* what is asked for */
     struct text subject;    /* whom the call acts for; empty: any subject */
+    bool is_pattern;        /* the resource is a pattern: all that it matches has to be covered */
 };
 
 /* The whole check. An agent acts for itself only, with and without enforcement (FORBIDDEN, word
  * "capability_subject_mismatch"). */
 enum status authorise(struct authoriser *authoriser, const struct claim *claim, struct now now,
                       struct error *error);
+
+/* Was this token's signature checked a while ago and found good? Then checking it again is cheap.
+ */
+bool authoriser_knows(const struct authoriser *authoriser, struct text token);
 
 /* What can be said before the handler names the resource: everything but resource and subject. */
 enum status authorise_early(struct authoriser *authoriser, const struct claim *claim,

@@ -366,6 +366,12 @@ capability_has_parent(const struct capability *capability)
     return capability->parent_id != NULL;
 }
 
+uint64_t
+capability_expires_us(const struct capability *capability)
+{
+    return capability->expires_us;
+}
+
 bool
 capability_uses_remaining(const struct capability *capability, int64_t *uses)
 {
@@ -434,7 +440,10 @@ check_scope(const struct capability *capability, const struct capability_request
                   capability->action, TEXT_ARGS(request->action));
         return STATUS_SCOPE_DENIED;
     }
-    if (!glob_match(text_of(capability->resource), request->resource)) {
+    struct text allowed = text_of(capability->resource);
+    bool covered = request->is_pattern ? glob_covers(allowed, request->resource)
+                                       : glob_match(allowed, request->resource);
+    if (!covered) {
         error_set(error, "capability %s covers %s, this needs %.*s", capability->id,
                   capability->resource, TEXT_ARGS(request->resource));
         return STATUS_SCOPE_DENIED;

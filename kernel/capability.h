@@ -42,6 +42,7 @@ const char *capability_action(const struct capability *capability);
 const char *capability_resource(const struct capability *capability);
 const char *capability_parent_id(const struct capability *capability);
 bool capability_has_parent(const struct capability *capability);
+uint64_t capability_expires_us(const struct capability *capability);
 /* False when uses_remaining is null. */
 bool capability_uses_remaining(const struct capability *capability, int64_t *uses);
 
@@ -52,6 +53,7 @@ struct capability_request {
     struct text action;   /* "memory:write" */
     struct text resource; /* "memory:agent:kasra/new" */
     struct text subject;  /* who acts; empty: any subject */
+    bool is_pattern;      /* the resource is a pattern: all that it matches has to be covered */
 };
 
 /* The whole check, in this order: signature against any of the keys
@@ -90,5 +92,12 @@ enum status capability_issue(struct buffer *out, const struct capability_grant *
  * `*` any run ('/' and ':' too), `**` the same, `?` one character, `[seq]`,
  * `[!seq]`. Linear in |text|·|pattern| at worst: no exponential back-tracking. */
 bool glob_match(struct text pattern, struct text text);
+
+/* Does the pattern match whatever the narrower pattern matches? Never true when it does not. Two
+ * sets are compared byte by byte: "[ab]" is not seen to cover "[ba]". As cheap as glob_match(). */
+bool glob_covers(struct text pattern, struct text narrower);
+
+/* Has it a character that glob_match() takes for more than itself? */
+bool glob_is_pattern(struct text text);
 
 #endif

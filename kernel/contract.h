@@ -105,6 +105,8 @@ struct operation {
     const char *capability_resource; /* template, e.g. ledger:balance/{agent_id} */
     const char *capability_subject;  /* field that names whom the call acts for, also without an
                                       * action; NULL: any subject */
+    const char *const *secrets; /* names of secret fields, of requests and answers at any depth,
+                                 * NULL-terminated; NULL: it has none */
     const struct operation_error *errors;
     size_t error_count;
 };

@@ -84,15 +84,88 @@ match_one(struct cursor *pattern, struct cursor *text, const unsigned char *brac
     return true;
 }
 
+/* Takes the next item of a pattern: a set as a whole, anything else by its first character. The
+ * item's bytes are where the cursor was. */
+static uint32_t
+take_item(struct cursor *pattern, const unsigned char *brackets_end)
+{
+    uint32_t first = take(pattern);
+    const unsigned char *set_end = first == '[' ? find_set_end(*pattern, brackets_end) : NULL;
+    if (!set_end)
+        return first;
+    pattern->at = set_end + 1;
+    return '[';
+}
+
+static const unsigned char *
+find_brackets_end(struct text pattern)
+{
+    const unsigned char *last = pattern.size > 0 ? memrchr(pattern.data, ']', pattern.size) : NULL;
+    return last ? last + 1 : (const unsigned char *)pattern.data;
+}
+
+/* Does the wider pattern's next item, which is no '*', match everything that the narrower one's
+ * next item matches? Moves both then. Of two sets only the same bytes are known to. */
+static bool
+cover_one(struct cursor *wide, struct cursor *narrow, const unsigned char *wide_end,
+          const unsigned char *narrow_end)
+{
+    struct cursor item = *narrow, one = *wide;
+    uint32_t wanted = take_item(&item, narrow_end);
+    if (wanted == '*')
+        return false;
+    size_t size = (size_t)(item.at - narrow->at);
+    bool is_set = wanted == '[' && size > 1;
+    if (wanted == '?' || is_set) {
+        uint32_t given = take_item(&one, wide_end);
+        bool same = size == (size_t)(one.at - wide->at) && memcmp(wide->at, narrow->at, size) == 0;
+        if (given != '?' && !same)
+            return false;
+        *wide = one;
+    } else {
+        struct cursor rest = *narrow;
+        if (!match_one(&one, &rest, wide_end))
+            return false;
+        *wide = one;
+    }
+    *narrow = item;
+    return true;
+}
+
+/* The matching of glob_match() over items instead of characters: a '*' takes any items, another '*'
+ * among them. */
+bool
+glob_covers(struct text pattern, struct text narrower)
+{
+    struct cursor wide = cursor_of(pattern), narrow = cursor_of(narrower);
+    const unsigned char *wide_end = find_brackets_end(pattern);
+    const unsigned char *narrow_end = find_brackets_end(narrower);
+    struct cursor retry_wide = {NULL, NULL}, retry_narrow = {NULL, NULL};
+    while (narrow.at < narrow.end) {
+        if (wide.at < wide.end && *wide.at == '*') {
+            wide.at++;
+            retry_wide = wide;
+            retry_narrow = narrow;
+        } else if (wide.at == wide.end || !cover_one(&wide, &narrow, wide_end, narrow_end)) {
+            if (!retry_wide.at)
+                return false;
+            take_item(&retry_narrow, narrow_end);
+            wide = retry_wide;
+            narrow = retry_narrow;
+        }
+    }
+    while (wide.at < wide.end && *wide.at == '*')
+        wide.at++;
+    return wide.at == wide.end;
+}
+
 /* Only the last '*' is ever tried again: what an earlier one could take in its place, the last
  * can take as well. */
 bool
 glob_match(struct text pattern_text, struct text text)
 {
     struct cursor pattern = cursor_of(pattern_text), rest = cursor_of(text);
-    const unsigned char *last =
-        pattern_text.size > 0 ? memrchr(pattern_text.data, ']', pattern_text.size) : NULL;
-    const unsigned char *brackets_end = last ? last + 1 : pattern.at;
+    const unsigned char *brackets_end = find_brackets_end(pattern_text);
     struct cursor retry_pattern = {NULL, NULL}, retry_rest = {NULL, NULL};
     while (rest.at < rest.end) {
         if (pattern.at < pattern.end && *pattern.at == '*') {
@@ -110,4 +183,13 @@ glob_match(struct text pattern_text, struct text text)
     while (pattern.at < pattern.end && *pattern.at == '*')
         pattern.at++;
     return pattern.at == pattern.end;
+}
+
+bool
+glob_is_pattern(struct text text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] == '*' || text.data[i] == '?' || text.data[i] == '[')
+            return true;
+    return false;
 }

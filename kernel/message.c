@@ -384,77 +384,128 @@ count_fields(const struct message *message)
     return count;
 }
 
-static void
-pack_text_or_nil(struct buffer *out, struct text text)
+/* Writers into room that was reserved for the largest header: a record is encoded for each thing
+ * that is said, so nothing asks for room byte by byte. Each returns where the next begins. */
+static inline uint8_t *
+put_big_endian(uint8_t *at, uint64_t value, unsigned bytes)
 {
-    if (text_is_empty(text))
-        pack_nil(out);
-    else
-        pack_text(out, text);
+    while (bytes > 0)
+        *at++ = (uint8_t)(value >> (8 * --bytes));
+    return at;
 }
 
-static void
-pack_header(struct buffer *out, const struct message *message)
+static inline uint8_t *
+put_nil(uint8_t *at)
+{
+    *at = 0xC0;
+    return at + 1;
+}
+
+static inline uint8_t *
+put_uint(uint8_t *at, uint64_t value)
+{
+    if (value < 0x80) {
+        *at = (uint8_t)value;
+        return at + 1;
+    }
+    unsigned form = value <= UINT8_MAX ? 0 : value <= UINT16_MAX ? 1 : value <= UINT32_MAX ? 2 : 3;
+    *at = (uint8_t)(0xCC + form);
+    return put_big_endian(at + 1, value, 1u << form);
+}
+
+static inline uint8_t *
+put_bytes(uint8_t *at, const void *data, size_t size)
+{
+    if (size > 0)
+        memcpy(at, data, size);
+    return at + size;
+}
+
+/* At most 255 bytes, and an id's 16 or a trace's 24 are. */
+static inline uint8_t *
+put_bin(uint8_t *at, const void *data, size_t size)
+{
+    *at++ = 0xC4;
+    *at++ = (uint8_t)size;
+    return put_bytes(at, data, size);
+}
+
+static inline uint8_t *
+put_uuid_or_nil(uint8_t *at, const struct uuid *uuid)
+{
+    return uuid_is_nil(uuid) ? put_nil(at) : put_bin(at, uuid->bytes, UUID_SIZE);
+}
+
+/* At most 65535 bytes. */
+static inline uint8_t *
+put_text_or_nil(uint8_t *at, struct text text)
+{
+    if (text.size == 0)
+        return put_nil(at);
+    if (text.size < 32) {
+        *at++ = (uint8_t)(0xA0 | text.size);
+    } else if (text.size <= UINT8_MAX) {
+        *at++ = 0xD9;
+        *at++ = (uint8_t)text.size;
+    } else {
+        *at++ = 0xDA;
+        at = put_big_endian(at, text.size, 2);
+    }
+    return put_bytes(at, text.data, text.size);
+}
+
+static uint8_t *
+put_field(uint8_t *at, const struct message *message, uint32_t field)
+{
+    switch (field) {
+    case 4:
+        return put_uuid_or_nil(at, &message->correlation);
+    case 5:
+        return put_text_or_nil(at, message->source);
+    case 6:
+        return put_text_or_nil(at, message->target);
+    case 7:
+        return put_text_or_nil(at, message->type);
+    case 8:
+        return put_uint(at, message->timestamp_us);
+    case 9:
+        return put_uint(at, message->ttl_ms);
+    case 10:
+        return message->trace.size ? put_bin(at, message->trace.data, TRACE_SIZE) : put_nil(at);
+    case 11:
+        return put_text_or_nil(at, message->capability);
+    case 12:
+        return put_uint(at, message->status);
+    case 13:
+        return put_uint(at, message->seq);
+    case 14:
+        return put_text_or_nil(at, message->principal);
+    case 15:
+        return message->metadata.size
+                   ? put_bytes(at, message->metadata.data, message->metadata.size)
+                   : put_nil(at);
+    default:
+        return put_uint(at, message->attempt);
+    }
+}
+
+static uint8_t *
+put_header(uint8_t *at, const struct message *message)
 {
     uint32_t count = count_fields(message);
-
-    pack_array(out, count);
-    pack_uint(out, MESSAGE_VERSION);
-    pack_uint(out, (uint64_t)message->kind);
-    pack_uint(out, message->flags);
-    pack_bin(out, message->id.bytes, UUID_SIZE);
-    for (uint32_t field = HEADER_FIELDS_MIN; field < count; field++) {
-        switch (field) {
-        case 4:
-            if (uuid_is_nil(&message->correlation))
-                pack_nil(out);
-            else
-                pack_bin(out, message->correlation.bytes, UUID_SIZE);
-            break;
-        case 5:
-            pack_text_or_nil(out, message->source);
-            break;
-        case 6:
-            pack_text_or_nil(out, message->target);
-            break;
-        case 7:
-            pack_text_or_nil(out, message->type);
-            break;
-        case 8:
-            pack_uint(out, message->timestamp_us);
-            break;
-        case 9:
-            pack_uint(out, message->ttl_ms);
-            break;
-        case 10:
-            if (message->trace.size == 0)
-                pack_nil(out);
-            else
-                pack_bin(out, message->trace.data, message->trace.size);
-            break;
-        case 11:
-            pack_text_or_nil(out, message->capability);
-            break;
-        case 12:
-            pack_uint(out, message->status);
-            break;
-        case 13:
-            pack_uint(out, message->seq);
-            break;
-        case 14:
-            pack_text_or_nil(out, message->principal);
-            break;
-        case 15:
-            if (message->metadata.size == 0)
-                pack_nil(out);
-            else
-                pack_raw(out, message->metadata);
-            break;
-        case 16:
-            pack_uint(out, message->attempt);
-            break;
-        }
+    if (count > 15) {
+        *at++ = 0xDC;
+        at = put_big_endian(at, count, 2);
+    } else {
+        *at++ = (uint8_t)(0x90 | count);
     }
+    at = put_uint(at, MESSAGE_VERSION);
+    at = put_uint(at, (uint64_t)message->kind);
+    at = put_uint(at, message->flags);
+    at = put_bin(at, message->id.bytes, UUID_SIZE);
+    for (uint32_t field = HEADER_FIELDS_MIN; field < count; field++)
+        at = put_field(at, message, field);
+    return at;
 }
 
 static enum status
@@ -507,29 +558,21 @@ message_encode(struct buffer *out, const struct message *message, struct error *
         return STATUS_NOMEM;
     }
 
-    static const uint8_t no_lengths[RECORD_OVERHEAD];
-    buffer_append(out, no_lengths, sizeof no_lengths);
-    pack_header(out, message);
-    size_t header_size = out->size - start - RECORD_OVERHEAD;
-    pack_raw(out, message->payload);
-    size_t record_size = out->size - start;
+    uint8_t *at = out->data + start;
+    uint8_t *header_end = put_header(at + RECORD_OVERHEAD, message);
+    size_t header_size = (size_t)(header_end - at) - RECORD_OVERHEAD;
+    ASSERT(header_size + RECORD_OVERHEAD + message->payload.size <= size_most);
+    size_t record_size = RECORD_OVERHEAD + header_size + message->payload.size;
 
     status = check_size("header", header_size, UINT16_MAX, error);
     if (status == STATUS_OK)
         status = check_size("all of it", record_size, RECORD_SIZE_MAX, error);
-    if (status != STATUS_OK) {
-        out->size = start;
+    if (status != STATUS_OK)
         return status;
-    }
-
-    uint8_t *at = out->data + start;
-    size_t length = record_size - LENGTH_SIZE;
-    at[0] = (uint8_t)(length >> 24);
-    at[1] = (uint8_t)(length >> 16);
-    at[2] = (uint8_t)(length >> 8);
-    at[3] = (uint8_t)length;
-    at[4] = (uint8_t)(header_size >> 8);
-    at[5] = (uint8_t)header_size;
+    put_bytes(header_end, message->payload.data, message->payload.size);
+    put_big_endian(at, record_size - LENGTH_SIZE, LENGTH_SIZE);
+    put_big_endian(at + LENGTH_SIZE, header_size, HEADER_LENGTH_SIZE);
+    out->size = start + record_size;
     return STATUS_OK;
 }
 

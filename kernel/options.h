@@ -74,6 +74,8 @@
       "HTTP connections at once")                                                                  \
     X(GATEWAY_CONNECTIONS_PEER_MAX, "gateway.connections_peer_max", U, "4096", 1, 1000000,         \
       "of one address")                                                                            \
+    X(GATEWAY_STREAMS_MAX, "gateway.streams_max", U, "2048", 0, 1000000,                           \
+      "WebSockets and endless streams at once")                                                    \
     X(GATEWAY_BODY_BYTES_MAX, "gateway.body_bytes_max", U, "67108864", 1048576, 1073741824,        \
       "request bodies held at once")                                                               \
     X(GATEWAY_HEADER_MS, "gateway.header_ms", U, "10000", 100, 600000,                             \

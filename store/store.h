@@ -54,6 +54,9 @@ struct store_batch *store_batch_new(void);
 void store_batch_destroy(struct store_batch **batch_p);
 enum status store_batch_add(struct store_batch *batch, enum store_write_type type,
                             store_space space, struct bytes key, struct bytes value);
+/* A put whose value the caller writes itself: value_size bytes at *value, until the next add. */
+enum status store_batch_put(struct store_batch *batch, store_space space, struct bytes key,
+                            size_t value_size, uint8_t **value);
 size_t store_batch_count(const struct store_batch *batch);
 const struct store_write *store_batch_at(const struct store_batch *batch, size_t index);
 void store_batch_truncate(struct store_batch *batch, size_t count); /* back to a savepoint */
@@ -83,6 +86,10 @@ uint64_t store_epoch(const struct store *store);
 enum status store_get(struct store *store, store_space space, struct bytes key, struct buffer *out,
                       struct error *error);
 
+/* The same, but at most the first `max` bytes of the value; *size: of the whole value. */
+enum status store_get_head(struct store *store, store_space space, struct bytes key, size_t max,
+                           struct buffer *out, size_t *size, struct error *error);
+
 /* Calls row for every key of the space that begins with prefix, in byte order (reverse: the other
  * way), until it returns something else than OK, which is then returned. Key without the space
  * byte; both views are valid only during the call. A consistent snapshot; row may read the store
@@ -92,13 +99,31 @@ typedef enum status store_row_fn(void *context, struct bytes key, struct bytes v
 enum status store_scan(struct store *store, store_space space, struct bytes prefix, bool reverse,
                        store_row_fn *row, void *context, struct error *error);
 
+/* The same for the keys from `from` on, itself included, in byte order. */
+enum status store_scan_from(struct store *store, store_space space, struct bytes prefix,
+                            struct bytes from, store_row_fn *row, void *context,
+                            struct error *error);
+
 /* All or nothing, on disk (fsync) when it returns OK. An empty batch does nothing.
- * CONFLICT: an expectation does not hold, nothing was written. INVALID: the runtime's meta row
+ * CONFLICT: an expectation does not hold, nothing was written. STORE_FAILED with the word
+ * "storage_full": see below. INVALID: the runtime's meta row
  * (space 0xf0, key "meta") cannot be written. NOMEM: nothing was written.
  * UNKNOWN_OUTCOME: the disk failed during this write, which may or may not be there after the
  * store is opened again. From then on every commit is STORE_FAILED, nothing written, until the
  * store is closed and opened; reads still see what was committed before. */
 enum status store_commit(struct store *store, const struct store_batch *batch, struct error *error);
+
+/* Room on the disk. Once a reserve is set, a commit that puts rows is refused while it would leave
+ * less free: STORE_FAILED with the word "storage_full", nothing written, and the store goes on. A
+ * batch that only deletes is always allowed; one that puts little besides (STORE_SHRINK_BYTES for
+ * each delete) down to a quarter of the reserve. The reserve that counts is at most an eighth of
+ * the file system, at least STORE_RESERVE_MIN. Once refused for want of room, puts are taken again
+ * when STORE_RESERVE_SLACK more is free. The disk is asked every 50 ms or 4 MiB at most. */
+enum { STORE_RESERVE_MIN = 8 << 20, STORE_RESERVE_SLACK = 1 << 20, STORE_SHRINK_BYTES = 1024 };
+void store_set_reserve(struct store *store, uint64_t bytes);
+/* Would a commit that puts `more` bytes be refused so now? error then says what the commit would.
+ */
+bool store_is_full(struct store *store, uint64_t more, struct error *error);
 
 /* A complete copy in a folder that does not exist yet (made 0700), while the store serves. Opens
  * as a store with the same uuid. ALREADY_EXISTS, STORE_FAILED; NOT_IMPLEMENTED in memory. */
@@ -118,5 +143,7 @@ bool store_has_failed(struct store *store);
  * commit; 0 = the next) fails with STORE_FAILED, nothing written, then calls work again;
  * negative: never. */
 void store_fault_after(struct store *store, int calls);
+/* Memory driver only: so much is free on the disk of so many bytes that it pretends to be on. */
+void store_pretend_room(struct store *store, uint64_t free_bytes, uint64_t total_bytes);
 
 #endif

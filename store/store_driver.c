@@ -80,7 +80,7 @@ load_meta(struct store *store, uint32_t schema, bool is_new, struct meta *meta, 
 {
     struct buffer row;
     buffer_init(&row);
-    enum status status = store->driver->get(store, STORE_SPACE_RUNTIME, META_KEY, &row, error);
+    enum status status = store_get(store, STORE_SPACE_RUNTIME, META_KEY, &row, error);
     if (status == STATUS_OK) {
         status = decode_meta(buffer_bytes(&row), meta, error);
     } else if (status == STATUS_NOT_FOUND && is_new) {
@@ -225,14 +225,30 @@ enum status
 store_get(struct store *store, store_space space, struct bytes key, struct buffer *out,
           struct error *error)
 {
-    return store->driver->get(store, space, key, out, error);
+    size_t size;
+    return store->driver->get_head(store, space, key, SIZE_MAX, out, &size, error);
+}
+
+enum status
+store_get_head(struct store *store, store_space space, struct bytes key, size_t max,
+               struct buffer *out, size_t *size, struct error *error)
+{
+    return store->driver->get_head(store, space, key, max, out, size, error);
 }
 
 enum status
 store_scan(struct store *store, store_space space, struct bytes prefix, bool reverse,
            store_row_fn *row, void *context, struct error *error)
 {
-    return store->driver->scan(store, space, prefix, reverse, row, context, error);
+    return store->driver->scan(store, space, prefix, (struct bytes){NULL, 0}, reverse, row, context,
+                               error);
+}
+
+enum status
+store_scan_from(struct store *store, store_space space, struct bytes prefix, struct bytes from,
+                store_row_fn *row, void *context, struct error *error)
+{
+    return store->driver->scan(store, space, prefix, from, false, row, context, error);
 }
 
 enum status
@@ -248,7 +264,8 @@ store_commit(struct store *store, const struct store_batch *batch, struct error 
             return STATUS_INVALID;
         }
     }
-    return store->driver->commit(store, batch, error);
+    enum status status = store_room_admit(store, batch, error);
+    return status == STATUS_OK ? store->driver->commit(store, batch, error) : status;
 }
 
 enum status

@@ -6,16 +6,18 @@
 #ifndef SOS_STORE_DRIVER_H
 #define SOS_STORE_DRIVER_H
 
-#include "store/store.h"
+#include "store/store_room.h"
 
 /* The functions of store.h that differ between drivers, with the same contracts; commit never
  * gets an empty batch. */
 struct store_driver {
     void (*close)(struct store *store);
-    enum status (*get)(struct store *store, store_space space, struct bytes key, struct buffer *out,
-                       struct error *error);
-    enum status (*scan)(struct store *store, store_space space, struct bytes prefix, bool reverse,
-                        store_row_fn *row, void *context, struct error *error);
+    enum status (*get_head)(struct store *store, store_space space, struct bytes key, size_t max,
+                            struct buffer *out, size_t *size, struct error *error);
+    /* from: the first key of interest, "" for all with the prefix; not with reverse. */
+    enum status (*scan)(struct store *store, store_space space, struct bytes prefix,
+                        struct bytes from, bool reverse, store_row_fn *row, void *context,
+                        struct error *error);
     enum status (*commit)(struct store *store, const struct store_batch *batch,
                           struct error *error);
     enum status (*checkpoint)(struct store *store, const char *folder, struct error *error);
@@ -23,12 +25,16 @@ struct store_driver {
     uint64_t (*size)(struct store *store);
     bool (*has_failed)(struct store *store);
     void (*fault_after)(struct store *store, int calls);
+    /* Of its disk; false when it cannot be told. */
+    bool (*room)(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes);
+    void (*pretend_room)(struct store *store, uint64_t free_bytes, uint64_t total_bytes);
 };
 
 struct store {
     const struct store_driver *driver;
     struct uuid uuid;
     uint64_t epoch;
+    struct store_room room;
 };
 
 /* Reads or makes the meta row of a store whose driver works already, raises the epoch and commits

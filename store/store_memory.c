@@ -21,6 +21,8 @@ struct memory_store {
     size_t count;
     size_t capacity;
     int faults_after; /* fallible calls that still work; negative: all */
+    uint64_t free_bytes;
+    uint64_t total_bytes;
 };
 
 static struct memory_store *
@@ -118,13 +120,14 @@ memory_close(struct store *base)
         free(store->rows[i].data);
     free(store->rows);
     pthread_mutex_destroy(&store->lock);
+    store_room_clear(&base->room);
     free(store);
 }
 
 /* Under the lock. */
 static enum status
-lookup(struct store *base, store_space space, struct bytes key, struct buffer *out,
-       struct error *error)
+lookup_head(struct store *base, store_space space, struct bytes key, size_t max, struct buffer *out,
+            size_t *size, struct error *error)
 {
     struct memory_store *store = memory_of(base);
     size_t index = lower_bound(store, space, key);
@@ -133,20 +136,31 @@ lookup(struct store *base, store_space space, struct bytes key, struct buffer *o
         return STATUS_NOT_FOUND;
     }
     struct bytes value = row_value(&store->rows[index]);
-    if (!buffer_reserve(out, value.size))
+    size_t part = value.size < max ? value.size : max;
+    if (!buffer_reserve(out, part))
         return STATUS_NOMEM;
-    buffer_append(out, value.data, value.size);
+    buffer_append(out, value.data, part);
+    *size = value.size;
     return STATUS_OK;
 }
 
 static enum status
-memory_get(struct store *base, store_space space, struct bytes key, struct buffer *out,
-           struct error *error)
+lookup(struct store *base, store_space space, struct bytes key, struct buffer *out,
+       struct error *error)
+{
+    size_t size;
+    return lookup_head(base, space, key, SIZE_MAX, out, &size, error);
+}
+
+static enum status
+memory_get_head(struct store *base, store_space space, struct bytes key, size_t max,
+                struct buffer *out, size_t *size, struct error *error)
 {
     struct memory_store *store = memory_of(base);
     pthread_mutex_lock(&store->lock);
-    enum status status =
-        fault_is_due(store, error) ? STATUS_STORE_FAILED : lookup(base, space, key, out, error);
+    enum status status = fault_is_due(store, error)
+                             ? STATUS_STORE_FAILED
+                             : lookup_head(base, space, key, max, out, size, error);
     pthread_mutex_unlock(&store->lock);
     return status;
 }
@@ -159,12 +173,20 @@ free_rows(struct row *rows, size_t count)
     free(rows);
 }
 
-/* Under the lock: copies of the rows with the prefix. */
+static int
+compare_bytes(struct bytes a, struct bytes b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* Under the lock: copies of the rows with the prefix, from a key on. */
 static bool
 copy_rows(const struct memory_store *store, store_space space, struct bytes prefix,
-          struct row **rows_out, size_t *count_out)
+          struct bytes first, struct row **rows_out, size_t *count_out)
 {
-    size_t from = lower_bound(store, space, prefix);
+    size_t from = lower_bound(store, space, compare_bytes(first, prefix) > 0 ? first : prefix);
     size_t to = from;
     while (to < store->count && row_has_prefix(&store->rows[to], space, prefix))
         to++;
@@ -185,8 +207,8 @@ copy_rows(const struct memory_store *store, store_space space, struct bytes pref
 }
 
 static enum status
-memory_scan(struct store *base, store_space space, struct bytes prefix, bool reverse,
-            store_row_fn *row, void *context, struct error *error)
+memory_scan(struct store *base, store_space space, struct bytes prefix, struct bytes from,
+            bool reverse, store_row_fn *row, void *context, struct error *error)
 {
     struct memory_store *store = memory_of(base);
     struct row *rows = NULL;
@@ -196,7 +218,7 @@ memory_scan(struct store *base, store_space space, struct bytes prefix, bool rev
     enum status status = STATUS_OK;
     if (fault_is_due(store, error))
         status = STATUS_STORE_FAILED;
-    else if (!copy_rows(store, space, prefix, &rows, &count))
+    else if (!copy_rows(store, space, prefix, from, &rows, &count))
         status = STATUS_NOMEM;
     pthread_mutex_unlock(&store->lock);
 
@@ -323,15 +345,34 @@ memory_has_failed(struct store *store)
     return false;
 }
 
+static bool
+memory_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    struct memory_store *store = memory_of(base);
+    *free_bytes = store->free_bytes;
+    *total_bytes = store->total_bytes;
+    return true;
+}
+
+static void
+memory_pretend_room(struct store *base, uint64_t free_bytes, uint64_t total_bytes)
+{
+    struct memory_store *store = memory_of(base);
+    store->free_bytes = free_bytes;
+    store->total_bytes = total_bytes;
+}
+
 static const struct store_driver memory_driver = {.close = memory_close,
-                                                  .get = memory_get,
+                                                  .get_head = memory_get_head,
                                                   .scan = memory_scan,
                                                   .commit = memory_commit,
                                                   .checkpoint = memory_checkpoint,
                                                   .verify = memory_verify,
                                                   .size = memory_size,
                                                   .has_failed = memory_has_failed,
-                                                  .fault_after = memory_fault_after};
+                                                  .fault_after = memory_fault_after,
+                                                  .room = memory_room,
+                                                  .pretend_room = memory_pretend_room};
 
 enum status
 store_open_memory(struct store **store_p, uint32_t schema)
@@ -341,7 +382,14 @@ store_open_memory(struct store **store_p, uint32_t schema)
         return STATUS_NOMEM;
     store->base.driver = &memory_driver;
     store->faults_after = -1;
+    store->free_bytes = UINT64_MAX;
+    store->total_bytes = UINT64_MAX;
+    if (!store_room_init(&store->base.room)) {
+        free(store);
+        return STATUS_NOMEM;
+    }
     if (pthread_mutex_init(&store->lock, NULL) != 0) {
+        store_room_clear(&store->base.room);
         free(store);
         return STATUS_NOMEM;
     }

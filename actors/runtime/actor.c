@@ -385,8 +385,11 @@ open_store(struct actor *actor, const struct actor_options *options, struct erro
         return STATUS_OK;
     if (!options->store_folder)
         return store_open_memory(&actor->store, options->service->schema);
-    return store_open(&actor->store, options->store_folder, options->service->schema,
-                      options->logger, error);
+    enum status status = store_open(&actor->store, options->store_folder, options->service->schema,
+                                    options->logger, error);
+    if (status == STATUS_OK && options->config)
+        store_set_reserve(actor->store, config_uint(options->config, OPTION_DISK_RESERVE));
+    return status;
 }
 
 enum status

@@ -192,6 +192,17 @@ isolated_result(struct dispatch *dispatch, enum status status, const struct erro
     isolate_next(dispatch);
 }
 
+static void
+note_room(struct dispatch *dispatch, enum status status, bool full, const struct error *error)
+{
+    if (full && !dispatch->store_full)
+        log_error(dispatch->context.logger, "writes are refused: %s", error->message);
+    else if (status == STATUS_OK && dispatch->store_full)
+        log_info(dispatch->context.logger, "writes are taken again");
+    if (full || status == STATUS_OK)
+        dispatch->store_full = full;
+}
+
 void
 dispatch_committed(struct dispatch *dispatch, enum status status, const struct error *error)
 {
@@ -219,10 +230,12 @@ dispatch_committed(struct dispatch *dispatch, enum status status, const struct e
     }
 
     dispatch->committing = false;
-    dispatch->store_failed = status != STATUS_OK;
+    bool full = dispatch_is_full(status, error);
+    dispatch->store_failed = status != STATUS_OK && !full;
+    note_room(dispatch, status, full, error);
     if (status == STATUS_OK) {
         apply_rows(dispatch);
-    } else {
+    } else if (!full) { /* else nothing was written, and the state is what the store holds */
         log_error(dispatch->context.logger, "commit failed: %s", error->message);
         dispatch->store_retry_us = dispatch->context.now.monotonic_us + STORE_RETRY_US;
         reload(dispatch);

@@ -92,13 +92,17 @@ pack_health(struct dispatch *dispatch, struct buffer *out)
 {
     struct context *context = &dispatch->context;
     bool degraded = false;
+    bool full = false;
     uint32_t count = 0;
     struct buffer checks;
     buffer_init(&checks);
     if (context->store) {
+        bool failed = dispatch->store_failed || dispatch->failed;
+        full = store_is_full(context->store, 0, NULL);
         pack_pair_string(&checks, "store",
-                         dispatch->store_failed || dispatch->failed ? "the last commit failed"
-                                                                    : "ok");
+                         failed ? "the last commit failed"
+                         : full ? "storage full"
+                                : "ok");
         count++;
     }
     if (context->service->health && !dispatch->failed) {
@@ -107,7 +111,7 @@ pack_health(struct dispatch *dispatch, struct buffer *out)
     }
     bool unhealthy = dispatch->failed || dispatch->store_failed || dispatch->stopping;
     pack_map(out, 5);
-    pack_pair_string(out, "status", unhealthy ? "unhealthy" : degraded ? "degraded" : "ok");
+    pack_pair_string(out, "status", unhealthy ? "unhealthy" : degraded || full ? "degraded" : "ok");
     pack_pair_string(out, "version", SOS_VERSION);
     pack_pair_string(out, "service", context->service->contract->service);
     pack_pair_uint(out, "uptime_seconds", uptime_s(dispatch));

@@ -162,14 +162,21 @@ deadline_over(void *context, void *owner)
     dispatch_end(context, owner);
 }
 
+bool
+dispatch_is_full(enum status status, const struct error *error)
+{
+    return status == STATUS_STORE_FAILED && strcmp(error->word, "storage_full") == 0;
+}
+
 void
 dispatch_pack_refusal(struct dispatch *dispatch, const struct request *request, enum status status,
                       const struct error *error, struct buffer *reply)
 {
     struct error public_error = *error;
-    bool hidden =
-        status == STATUS_INTERNAL || status == STATUS_STORE_FAILED || status == STATUS_UNKNOWN;
-    if (status_http(status) >= 500) {
+    bool full = dispatch_is_full(status, error); /* said once in the log, plainly to everybody */
+    bool hidden = !full && (status == STATUS_INTERNAL || status == STATUS_STORE_FAILED ||
+                            status == STATUS_UNKNOWN);
+    if (status_http(status) >= 500 && !full) {
         char principal[MESSAGE_NAME_MAX + 1] = "";
         memcpy(principal, request->principal.data, request->principal.size);
         const struct log_fields fields = {

@@ -75,6 +75,7 @@ struct dispatch {
     bool stopping;
     bool store_failed;       /* the last commit failed */
     uint64_t store_retry_us; /* no new write until then */
+    bool store_full;         /* the last commit found no room on the disk */
     bool failed;
     struct error failure;
 
@@ -88,6 +89,8 @@ struct dispatch {
  * bytes. */
 void dispatch_finish(struct dispatch *dispatch, struct request *request, enum status status,
                      struct buffer *reply);
+/* Was a write refused because the disk is full? Then nothing was written, and reads go on. */
+bool dispatch_is_full(enum status status, const struct error *error);
 /* Logs it when it is ours to look into, packs it into reply. */
 void dispatch_pack_refusal(struct dispatch *dispatch, const struct request *request,
                            enum status status, const struct error *error, struct buffer *reply);

@@ -135,6 +135,23 @@ def field_tables(operation, prefix):
     return "".join(out)
 
 
+def secrets(operation):
+    """Names of the secret fields of requests, answers and chunks, at any depth."""
+    names = set()
+
+    def look(field):
+        if field.secret:
+            names.add(field.name)
+        for inner in field.fields:
+            look(inner)
+        if field.item and not isinstance(field.item, str):
+            look(field.item)
+
+    for field in (*operation.fields, operation.response, *operation.response_or, *operation.chunk):
+        look(field)
+    return sorted(names)
+
+
 def operation_row(contract, operation):
     prefix, capability = operation.name, operation.capability
     members = [f".service = {c_text(contract.service)}", f".name = {c_text(operation.name)}",
@@ -147,6 +164,8 @@ def operation_row(contract, operation):
         if rows:
             members.append(f".{name} = {prefix}_{name}")
             members.append(f".{count} = {len(rows)}")
+    if secrets(operation):
+        members.append(f".secrets = {prefix}_secrets")
     if capability:
         members.append(f".capability_action = {c_text(capability['action'])}")
         members.append(f".capability_resource = {c_text(capability['resource'])}")
@@ -165,6 +184,9 @@ def tables(contract):
         prefix = operation.name
         if operation.fields:
             parts.append(field_tables(operation, prefix))
+        if secrets(operation):
+            parts.append(f"static const char *const {prefix}_secrets[] = {{"
+                         + ", ".join(map(c_text, secrets(operation))) + ", NULL};\n")
         if operation.routes:
             rows = "".join(f"    {{DOOR_{door.upper()}, {c_text(method)}, {c_text(path)}}},\n"
                            for door, method, path in operation.routes)

@@ -217,4 +217,5 @@ def main():
     print(f"{target}: {len(vectors)} vectors")
 
 
-main()
+if __name__ == "__main__":
+    main()

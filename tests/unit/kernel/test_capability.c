@@ -58,9 +58,9 @@ judge(const struct fixture *f, json_t *vector, char word[static 64])
     struct capability *capability = NULL;
     enum status status = capability_parse(&capability, text_member(vector, "token"), &error);
     if (status == STATUS_OK) {
-        struct capability_request request = {text_member(vector, "action"),
-                                             text_member(vector, "resource"),
-                                             text_member(vector, "subject")};
+        struct capability_request request = {.action = text_member(vector, "action"),
+                                             .resource = text_member(vector, "resource"),
+                                             .subject = text_member(vector, "subject")};
         status = capability_check(capability, &f->key, 1, &request, f->now_us, &error);
     } else {
         assert_null(capability);
@@ -135,8 +135,9 @@ an_issued_token_verifies_and_says_what_was_granted(void **state)
     crypto_sign_keypair(keys[1].bytes, secret.bytes);
     struct buffer token = {0};
     struct capability *capability = issue(&secret, &token);
-    const struct capability_request request = {text_of("memory:read"), text_of("memory:/xb"),
-                                               text_of("agent:\xc3\xa9")};
+    const struct capability_request request = {.action = text_of("memory:read"),
+                                               .resource = text_of("memory:/xb"),
+                                               .subject = text_of("agent:\xc3\xa9")};
     struct error error = ERROR_INIT;
     int64_t uses = 7;
 
@@ -193,8 +194,9 @@ no_changed_byte_of_a_token_goes_unnoticed(void **state)
     struct capability *capability = issue(&secret, &token);
     assert_int_equal(capability_signed_bytes(capability, &wanted), STATUS_OK);
     capability_destroy(&capability);
-    const struct capability_request request = {text_of("memory:read"), text_of("memory:/xb"),
-                                               text_of("agent:\xc3\xa9")};
+    const struct capability_request request = {.action = text_of("memory:read"),
+                                               .resource = text_of("memory:/xb"),
+                                               .subject = text_of("agent:\xc3\xa9")};
     size_t refused = 0;
     for (size_t i = 0; i < token.size; i++) {
         struct buffer given = {0};

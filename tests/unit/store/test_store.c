@@ -209,6 +209,60 @@ scans_are_ordered_and_bounded_by_prefix(void **state)
 }
 
 static void
+a_scan_begins_where_it_is_told(void **state)
+{
+    static const struct {
+        const char *prefix;
+        const char *from;
+        const char *expected;
+    } rows[] = {
+        {"k", "", "k1=1 k2=2 k3=3 "},  {"k", "k2", "k2=2 k3=3 "}, {"k", "k11", "k2=2 k3=3 "},
+        {"k", "a", "k1=1 k2=2 k3=3 "}, {"k", "k4", ""},           {"k", "z", ""},
+        {"", "k3", "k3=3 l=4 "},       {"k3", "k1", "k3=3 "},
+    };
+    struct store *store = store_of(state);
+    assert_int_equal(COMMIT(store, NULL, {STORE_PUT, "k1", "1"}, {STORE_PUT, "k3", "3"},
+                            {STORE_PUT, "k2", "2"}, {STORE_PUT, "l", "4"}),
+                     STATUS_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seen seen = {{0}, 0};
+        assert_int_equal(store_scan_from(store, FIXTURE_SPACE, bytes_of(rows[i].prefix),
+                                         bytes_of(rows[i].from), see_row, &seen, NULL),
+                         STATUS_OK);
+        assert_string_equal(seen.text, rows[i].expected);
+    }
+    struct seen seen = {{0}, 1};
+    assert_int_equal(
+        store_scan_from(store, FIXTURE_SPACE, bytes_of("k"), bytes_of("k2"), see_row, &seen, NULL),
+        STATUS_CANCELLED);
+    assert_string_equal(seen.text, "k2=2 ");
+}
+
+static void
+the_head_of_a_value_comes_with_its_whole_size(void **state)
+{
+    struct store *store = store_of(state);
+    struct buffer out;
+    size_t size = 99;
+    buffer_init(&out);
+    buffer_append_string(&out, ">");
+    store_put(store, "a", "12345");
+    assert_int_equal(store_get_head(store, FIXTURE_SPACE, bytes_of("b"), 3, &out, &size, NULL),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(size, 99);
+    assert_int_equal(store_get_head(store, FIXTURE_SPACE, bytes_of("a"), 3, &out, &size, NULL),
+                     STATUS_OK);
+    assert_int_equal(size, 5);
+    assert_int_equal(store_get_head(store, FIXTURE_SPACE, bytes_of("a"), 5, &out, &size, NULL),
+                     STATUS_OK);
+    assert_int_equal(store_get_head(store, FIXTURE_SPACE, bytes_of("a"), 0, &out, &size, NULL),
+                     STATUS_OK);
+    assert_int_equal(size, 5);
+    assert_true(text_equal_string(buffer_text(&out), ">12312345"));
+    buffer_clear(&out);
+}
+
+static void
 scans_see_one_space_only(void **state)
 {
     struct store *store = store_of(state);
@@ -435,6 +489,8 @@ main(void)
         BOTH(empty_keys_empty_values_and_zero_bytes_are_kept),
         BOTH(long_keys_and_large_values_are_kept),
         BOTH(scans_are_ordered_and_bounded_by_prefix),
+        BOTH(a_scan_begins_where_it_is_told),
+        BOTH(the_head_of_a_value_comes_with_its_whole_size),
         BOTH(scans_see_one_space_only),
         BOTH(a_scan_ends_with_what_the_row_function_returns),
         BOTH(a_row_function_may_read_the_store),
