@@ -2,6 +2,7 @@
 #include "broker/core/admit.h"
 
 #include "broker/core/answer.h"
+#include "broker/core/audit.h"
 #include "broker/core/channel.h"
 #include "broker/core/control.h"
 #include "broker/core/mail.h"
@@ -47,6 +48,7 @@ refuse_source(struct core *core, struct peer *peer, const struct message *messag
     struct error error = ERROR_INIT;
     error_set_word(&error, "source_forged", "source is %.*s, the key is that of %.*s",
                    TEXT_ARGS(message->source), TEXT_ARGS(peer->identity));
+    audit_tell_refusal(core, peer, "source_forged", message, &error);
     return answer_refuse_error(core, peer, &message->id, STATUS_FORBIDDEN, &error);
 }
 
@@ -56,6 +58,7 @@ refuse_principal(struct core *core, struct peer *peer, const struct message *mes
     struct error error = ERROR_INIT;
     error_set_word(&error, "principal_not_allowed", "%.*s may not act for others",
                    TEXT_ARGS(peer->identity));
+    audit_tell_refusal(core, peer, "principal_not_allowed", message, &error);
     return answer_refuse(core, peer, message, STATUS_FORBIDDEN, &error);
 }
 
@@ -84,14 +87,15 @@ refuse_record(struct core *core, struct peer *peer, const struct uuid *id, size_
     tap_record(core, TAP_IN, &unread, size, verdict);
 }
 
-void
+size_t
 admit_frame(struct core *core, struct peer *peer, struct bytes frame)
 {
-    if (frame.size == 0 || frame.size > FRAME_SIZE_MAX) {
+    size_t size = frame.size;
+    if (size == 0 || size > FRAME_SIZE_MAX) {
         peer_doom(core, peer, "broken_length");
-        return;
+        return size;
     }
-    while (frame.size > 0 && !peer->doomed) {
+    for (int i = 0; i < CORE_TURN_RECORDS && frame.size > 0; i++) {
         struct error error = ERROR_INIT;
         struct message message;
         size_t used = 0;
@@ -99,19 +103,27 @@ admit_frame(struct core *core, struct peer *peer, struct bytes frame)
         if (used == 0) {
             figures_refused(&core->figures, "broken_length");
             answer_refuse_error(core, peer, &(struct uuid){{0}}, STATUS_INVALID, &error);
+            tap_record(core, TAP_IN, &(struct message){.source = peer->identity}, frame.size,
+                       "refused: broken_length");
             peer_doom(core, peer, "broken_length");
-            return;
+            return size;
         }
+        core->taken++;
         if (status == STATUS_OK) {
             unsigned kind = (unsigned)message.kind;
             if (kind <= KIND_ERROR)
                 metric_add(core->figures.records[kind], 1);
+            core->under_work = &message;
             const char *verdict = admit(core, peer, &message);
+            core->under_work = NULL;
             tap_record(core, TAP_IN, &message, used, verdict);
         } else {
             refuse_record(core, peer, &message.id, used, status, &error);
         }
+        if (peer->doomed)
+            return size;
         frame.data += used;
         frame.size -= used;
     }
+    return size - frame.size;
 }

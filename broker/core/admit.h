@@ -6,8 +6,9 @@
 
 #include "broker/core/state.h"
 
-/* Reads one frame record by record. A bad record is refused alone; a broken length dooms the peer.
+/* Reads a frame record by record, at most CORE_TURN_RECORDS, and returns how many bytes that were;
+ * all of it when the peer is doomed. A bad record is refused alone; a broken length dooms the peer.
  */
-void admit_frame(struct core *core, struct peer *peer, struct bytes frame);
+size_t admit_frame(struct core *core, struct peer *peer, struct bytes frame);
 
 #endif

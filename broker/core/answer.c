@@ -70,6 +70,13 @@ answer_failure(struct core *core, struct peer *peer, const struct uuid *request,
     send_failure(core, peer, KIND_REPLY, request, type, status, error);
 }
 
+void
+answer_ack(struct core *core, struct peer *peer, const struct uuid *id, uint64_t seq)
+{
+    struct message ack = {.kind = KIND_ACK, .correlation = *id, .seq = seq};
+    answer_send(core, peer, &ack);
+}
+
 /* Load and lost races are nobody's fault: they do not count towards a cut. */
 static bool
 is_load(enum status status)

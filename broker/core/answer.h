@@ -20,6 +20,9 @@ void answer_reply(struct core *core, struct peer *peer, const struct uuid *reque
 void answer_failure(struct core *core, struct peer *peer, const struct uuid *request,
                     struct text type, enum status status, const struct error *error);
 
+/* An `ack` for a record, as its correlation. */
+void answer_ack(struct core *core, struct peer *peer, const struct uuid *id, uint64_t seq);
+
 /* Refuses a record: a failed `reply` to a request, an `error` to anything else. Counts it, also
  * against the peer unless the status speaks of load, and returns the verdict. */
 const char *answer_refuse(struct core *core, struct peer *peer, const struct message *record,

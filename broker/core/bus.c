@@ -2,9 +2,12 @@
 #include "broker/core/bus.h"
 
 #include "broker/core/answer.h"
+#include "broker/core/grant.h"
+#include "broker/core/mail.h"
 #include "broker/core/peers.h"
 #include "broker/core/pending.h"
 #include "kernel/authorise.h"
+#include "kernel/identity.h"
 #include "kernel/pack.h"
 
 static double
@@ -13,20 +16,31 @@ uptime_seconds(const struct core *core)
     return (double)(core->now.monotonic_us - core->started_us) / 1e6;
 }
 
+static const char *
+mail_word(const struct core *core)
+{
+    static const char *const words[] = {[CORE_MAIL_OK] = "ok",
+                                        [CORE_MAIL_FULL] = "storage full",
+                                        [CORE_MAIL_FAILED] = "storage failed"};
+    return core->sink.mail ? words[core->mail_health] : "none";
+}
+
 static void
 pack_health(struct core *core, struct buffer *out)
 {
     bool peers_full = core->peers.count >= core->options.peers_max;
     bool pending_full = core->requests.count >= core->options.pending_max;
+    bool degraded = peers_full || pending_full || core->mail_health != CORE_MAIL_OK;
     pack_map(out, 5);
-    pack_pair_string(out, "status", peers_full || pending_full ? "degraded" : "ok");
+    pack_pair_string(out, "status", degraded ? "degraded" : "ok");
     pack_pair_string(out, "version", SOS_VERSION);
     pack_pair_string(out, "service", BUS_SERVICE);
     pack_pair_double(out, "uptime_seconds", uptime_seconds(core));
     pack_string(out, "checks");
-    pack_map(out, 2);
+    pack_map(out, 3);
     pack_pair_string(out, "peers", peers_full ? "as many as are allowed" : "ok");
     pack_pair_string(out, "pending", pending_full ? "as many as are allowed" : "ok");
+    pack_pair_string(out, "mail", mail_word(core));
 }
 
 static void
@@ -201,13 +215,25 @@ subject_of(const struct operation *operation, const struct arguments *arguments)
     return (struct text){NULL, 0};
 }
 
-static enum status
-check_rights(struct core *core, const struct bus_call *call, struct error *error)
+/* What these need depends on what is asked for: their handlers check. */
+static bool
+checks_itself(const struct operation *operation)
+{
+    return operation->index == OP_BUS_TAP || operation->index == OP_BUS_LISTEN;
+}
+
+/* These list what a pattern matches: the whole of it has to be allowed. */
+static bool
+names_pattern(const struct operation *operation)
+{
+    return operation->index == OP_BUS_CHANNELS || operation->index == OP_BUS_MAILBOXES;
+}
+
+enum status
+bus_check_rights(struct core *core, const struct bus_call *call, struct error *error)
 {
     const struct operation *operation = call->arguments->operation;
     const struct message *message = call->message;
-    if (operation->index == OP_BUS_TAP)
-        return STATUS_OK; /* what it needs depends on what is asked for: bus_tap() checks */
     struct buffer resource;
     buffer_init(&resource);
     if (operation->capability_resource)
@@ -218,16 +244,43 @@ check_rights(struct core *core, const struct bus_call *call, struct error *error
                               message->principal.size ? message->principal : message->source,
                           .capability = message->capability,
                           .resource = buffer_text(&resource),
-                          .subject = subject_of(operation, call->arguments)};
+                          .subject = subject_of(operation, call->arguments),
+                          .is_pattern = names_pattern(operation)};
     enum status status =
-        resource.failed ? STATUS_NOMEM : authorise(core->authoriser, &claim, core->now, error);
+        resource.failed ? STATUS_NOMEM : grant_authorise(core, call->peer, &claim, error);
     buffer_clear(&resource);
     return status;
+}
+
+enum status
+bus_check_speaker(const struct bus_call *call, struct text speaker, const char *field,
+                  struct error *error)
+{
+    struct identity identity;
+    if (identity_parse(speaker, &identity, NULL) != STATUS_OK) {
+        error_set_field(error, field, "came \"%.*s\", expected an identity <type>:<name>",
+                        speaker.size < 64 ? (int)speaker.size : 64, speaker.data);
+        return STATUS_VALIDATION;
+    }
+    bool is_of_system = identity.type == IDENTITY_SERVICE || identity.type == IDENTITY_SYSTEM;
+    if (!is_of_system || text_equal(speaker, call->message->source))
+        return STATUS_OK;
+    error_set_word(error, "capability_subject_mismatch", "%.*s may not speak as %.*s",
+                   TEXT_ARGS(call->message->source), TEXT_ARGS(speaker));
+    return STATUS_FORBIDDEN;
 }
 
 #define ROW(operation, handler) [operation] = bus_##handler,
 static bus_handler *const handlers[OP_BUS_COUNT] = {BUS_OPERATIONS(ROW)};
 #undef ROW
+
+/* All but what is answered on the spot, so that a full broker still says how it is. */
+static bool
+may_be_kept(const struct operation *operation)
+{
+    return operation->index != OP_BUS_HEALTH_CHECK && operation->index != OP_BUS_METRICS &&
+           operation->index != OP_BUS_DIRECTORY;
+}
 
 const char *
 bus_request(struct core *core, struct peer *peer, const struct message *message)
@@ -235,6 +288,8 @@ bus_request(struct core *core, struct peer *peer, const struct message *message)
     struct error error = ERROR_INIT;
     const struct operation *operation =
         contract_operation(contract_find(text_of(BUS_SERVICE)), message->type);
+    if (!operation && text_equal_string(message->type, "store_checkpoint"))
+        return mail_checkpoint(core, peer, message);
     if (!operation) {
         error_set_word(&error, "type_unknown", "service:bus knows no such operation");
         return answer_refuse(core, peer, message, STATUS_INVALID, &error);
@@ -248,8 +303,10 @@ bus_request(struct core *core, struct peer *peer, const struct message *message)
                        operation->type);
         status = STATUS_INVALID;
     }
-    if (status == STATUS_OK)
-        status = check_rights(core, &call, &error);
+    if (status == STATUS_OK && !checks_itself(operation))
+        status = bus_check_rights(core, &call, &error);
+    if (status == STATUS_OK && may_be_kept(operation))
+        status = request_check_limits(core, peer, &error);
     if (status != STATUS_OK)
         return answer_refuse(core, peer, message, status, &error);
     return handlers[operation->index](core, &call);

@@ -41,8 +41,19 @@ void bus_fail(struct core *core, struct request *request, enum status status,
 /* One chunk of a kept stream's answer. FULL also without credit; nothing was sent then. */
 enum core_sent bus_chunk(struct core *core, struct request *request, struct bytes payload);
 
+/* The contract's capability of this call: checked before every handler but those of tap and listen,
+ * which call it when it is what they need. */
+enum status bus_check_rights(struct core *core, const struct bus_call *call, struct error *error);
+
+/* May the caller speak in this name, the value of `field`? It has to be an identity, and services
+ * and the system speak for themselves alone, whatever a caller may do for agents and people.
+ * VALIDATION, FORBIDDEN. */
+enum status bus_check_speaker(const struct bus_call *call, struct text speaker, const char *field,
+                              struct error *error);
+
 /* May this record's sender do `operation` (OP_BUS_PUBLISH …) on `resource`? For record kinds, which
- * carry no contract's fields. A token that was accepted holds for the session. Words as
+ * carry no contract's fields. A token that was accepted holds for the session; what is below the
+ * sender's own name (agent:kasra:events) is its own. The resource may be a pattern. Words as
  * authorise(). RATE_LIMITED: too many tokens to check. */
 enum status bus_allow(struct core *core, struct peer *peer, const struct message *message,
                       unsigned operation, struct text resource, struct error *error);

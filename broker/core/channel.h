@@ -20,8 +20,29 @@ void channels_destroy(struct channels **channels_p);
 /* A session ends: its subscriptions go. */
 void channels_peer_gone(struct core *core, struct peer *peer);
 
-/* Publishes what the broker itself says. payload: one packed value. */
+/* Publishes what the broker itself says, on a channel of its own. payload: one packed value. */
 void channel_say(struct core *core, struct text channel, struct text type, struct bytes payload);
+/* Would anybody hear that, now or later? */
+bool channel_matters(struct core *core, struct text channel);
+
+/* A channel's name; with patterns also what may match some. INVALID word "not_a_channel". */
+enum status channel_check_name(struct text name, bool with_patterns, struct error *error);
+
+/* `system:` channels are the broker's: nobody else speaks there (FORBIDDEN word
+ * "channel_reserved"). */
+bool channel_is_reserved(struct text name);
+enum status channel_refuse_reserved(struct error *error);
+
+/* Says event, complete but for kind and seq, on the channel that is its target: fills both. peer:
+ * who says it; NULL: the broker. *given: how many subscribers were given it. TOO_LARGE; NOMEM;
+ * RATE_LIMITED and QUOTA_EXCEEDED word "too_many_channels" when there is no such channel yet. */
+enum status channel_publish(struct core *core, struct peer *peer, struct message *event,
+                            size_t *given, struct error *error);
+
+/* Appends the contract's `event` map. */
+void channel_pack_event(struct buffer *out, const struct message *event);
+/* At most so many bytes more than the event's record are appended by it. */
+enum { CHANNEL_FORM_OVERHEAD = 512 };
 
 /* ---- subscribers */
 
@@ -30,17 +51,20 @@ void channel_say(struct core *core, struct text channel, struct text type, struc
 typedef enum core_sent channel_deliver_fn(struct core *core, void *context,
                                           const struct message *message, struct bytes record);
 
-/* dropped: how many events it missed, told by subscriber_resume(). NULL when out of memory. */
+/* NULL when out of memory. */
 struct subscriber *subscriber_new(struct core *core, struct peer *peer, channel_deliver_fn *deliver,
                                   void *context);
 void subscriber_destroy(struct core *core, struct subscriber **subscriber_p);
-/* channel: exact or a pattern; kept events above `after` first when history is set. INVALID word
- * "not_a_channel"; QUOTA_EXCEEDED word "too_many_subscriptions"; NOMEM. *last: number of the last
- * event, 0 for a pattern. */
+/* channel: a name, or without history a pattern. With history the kept events above `after` come
+ * before the live ones, with the next subscriber_resume(); what finds no room waits there, and is
+ * left out only when the channel keeps it no more. Subscribed already: only begins to read. INVALID
+ * word "not_a_channel"; QUOTA_EXCEEDED words "too_many_subscriptions", "too_many_channels";
+ * RATE_LIMITED; NOMEM. *last: number of the last event, 0 for a pattern. */
 enum status subscriber_add(struct core *core, struct subscriber *subscriber, struct text channel,
                            bool history, uint64_t after, uint64_t *last, struct error *error);
 bool subscriber_remove(struct core *core, struct subscriber *subscriber, struct text channel);
-/* There is room again: returns how many events were left out, and counts from 0. */
+/* There is room again: goes on reading, and returns how many events were left out, counted from 0
+ * then. */
 uint64_t subscriber_resume(struct core *core, struct subscriber *subscriber);
 size_t subscriber_count(const struct subscriber *subscriber);
 

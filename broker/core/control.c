@@ -4,6 +4,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/mail.h"
 #include "broker/core/peers.h"
+#include "broker/core/presence.h"
 #include "broker/core/stream.h"
 #include "kernel/identity.h"
 #include "kernel/pack.h"
@@ -63,8 +64,10 @@ key_add(struct core *core, const struct value *payload, struct buffer *out, stru
         return STATUS_FORBIDDEN;
     }
     status = core->sink.key_add(core->sink.context, identity, key, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         pack_map(out, 0);
+        event_tell(core, "key.added", "identity", identity);
+    }
     return status;
 }
 
@@ -84,6 +87,7 @@ core_revoked(struct core *core, struct text identity, struct now now)
 {
     core->now = now;
     cut_sessions(core, identity);
+    event_tell(core, "key.revoked", "identity", identity);
     peers_reap(core);
 }
 
@@ -104,6 +108,8 @@ key_revoke(struct core *core, const struct value *payload, struct buffer *out, s
         pack_map(out, 1);
         pack_pair_uint(out, "revoked", count);
     }
+    if (count > 0)
+        event_tell(core, "key.revoked", "identity", identity);
     return status;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/core/admit.h"
 #include "broker/core/channel.h"
 #include "broker/core/directory.h"
+#include "broker/core/listen.h"
 #include "broker/core/mail.h"
 #include "broker/core/peers.h"
 #include "broker/core/presence.h"
@@ -14,7 +16,10 @@
 #include "kernel/authorise.h"
 
 enum {
-    STALL_US = 1000000 /* this late, and peers had no chance to be heard */
+    STALL_US = 1000000, /* this late, and peers had no chance to be heard */
+    /* More is not taken in before what came of it has left: bounds delay and memory. */
+    TURN_RECORDS_MAX = 1024,
+    TURN_BYTES_MAX = 4 * 1024 * 1024
 };
 
 struct core_options
@@ -77,6 +82,8 @@ core_new(const struct core_options *options, const struct core_sink *sink, struc
     list_init(&core->all_services);
     list_init(&core->doomed);
     list_init(&core->taps);
+    list_init(&core->listens);
+    sending_init(&core->sending);
     buffer_init(&core->record);
     buffer_init(&core->payload);
     core->metrics = metrics_new();
@@ -95,13 +102,16 @@ core_destroy(struct core **core_p)
     struct core *core = *core_p;
     if (!core)
         return;
-    if (core->mail)
+    if (core->mail) {
+        mail_close(core->mail);
         peers_clear(core);
+    }
     mail_destroy(&core->mail);
     channels_destroy(&core->channels);
     presence_destroy(&core->presence);
     authoriser_destroy(&core->authoriser);
     directory_clear(core);
+    sending_clear(&core->sending);
     table_clear(&core->peers);
     table_clear(&core->requests);
     table_clear(&core->services);
@@ -141,16 +151,23 @@ core_disconnected(struct core *core, peer_number number, struct now now)
     peers_reap(core);
 }
 
-void
+size_t
 core_receive(struct core *core, peer_number number, struct bytes frame, struct now now)
 {
     enter(core, now);
     struct peer *peer = peers_find(core, number);
     if (!peer)
-        return;
+        return frame.size;
     peer->heard_us = now.monotonic_us;
-    admit_frame(core, peer, frame);
+    size_t taken = admit_frame(core, peer, frame);
     peers_reap(core);
+    return taken;
+}
+
+bool
+core_wants_flush(const struct core *core)
+{
+    return core->taken >= TURN_RECORDS_MAX || core->sending.added >= TURN_BYTES_MAX;
 }
 
 void
@@ -161,6 +178,8 @@ core_misbehaved(struct core *core, peer_number number, const char *what, struct 
     if (!peer)
         return;
     figures_refused(&core->figures, what);
+    snprintf(core->verdict, sizeof core->verdict, "refused: %s", what);
+    tap_record(core, TAP_IN, &(struct message){.source = peer->identity}, 0, core->verdict);
     peer_doom(core, peer, what);
     peers_reap(core);
 }
@@ -174,12 +193,49 @@ core_mail_done(struct core *core, struct mail_op **op_p, struct now now)
 }
 
 void
+core_mail_is(struct core *core, enum core_mail_health health, struct now now)
+{
+    enter(core, now);
+    core->mail_health = health;
+    event_storage(core, health != CORE_MAIL_OK);
+}
+
+void
+core_tap_chunk(struct core *core, struct tap_chunk **chunk_p, struct now now)
+{
+    enter(core, now);
+    tap_chunk_ready(core, chunk_p);
+}
+
+void
+core_audited(struct core *core, uint64_t ticket, bool written, struct now now)
+{
+    enter(core, now);
+    tap_audited(core, ticket, written);
+    peers_reap(core);
+}
+
+static uint64_t
+next_due_us(const struct core *core)
+{
+    uint64_t timers_us = timers_next(&core->timers);
+    uint64_t outbound_us = outbound_next_us(core);
+    return timers_us < outbound_us ? timers_us : outbound_us;
+}
+
+uint64_t
 core_flush(struct core *core, struct now now)
 {
     enter(core, now);
+    core->taken = 0;
+    listen_flush(core);
     if (core->tap_count > 0)
         tap_flush(core);
-    peers_reap(core);
+    do {
+        outbound_flush(core);
+        peers_reap(core); /* those found gone leave others something to be told */
+    } while (!list_is_empty(&core->sending.dirty));
+    return next_due_us(core);
 }
 
 uint64_t
@@ -188,7 +244,7 @@ core_tick(struct core *core, struct now now)
     enter(core, now);
     timers_fire(&core->timers, now.monotonic_us, core);
     peers_reap(core);
-    return timers_next(&core->timers);
+    return next_due_us(core);
 }
 
 size_t

@@ -14,6 +14,7 @@
 
 #include "broker/core/mail_op.h"
 #include "broker/core/pin.h"
+#include "kernel/audit.h"
 #include "kernel/bytes.h"
 #include "kernel/capability.h"
 #include "kernel/clock.h"
@@ -24,8 +25,13 @@
 #include "kernel/status.h"
 
 struct core;
+struct tap_opening;
+struct tap_sighting;
+struct tap_chunk;
 
-/* Chosen by the owner, never used twice in a core's life. */
+enum { CORE_TURN_RECORDS = 64 /* of one frame, in one turn */ };
+
+/* Chosen by the owner, below 2^63, never used twice in a core's life. */
 typedef uint64_t peer_number;
 
 enum core_right {
@@ -66,6 +72,17 @@ struct core_sink {
      * core_mail_done(). False: too much waits there; the op stays the core's. May be NULL: then
      * there are no inboxes. */
     bool (*mail)(void *context, struct mail_op **op_p);
+
+    /* The taps' worker (tap_gather.h behind a queue). open, return: what is pointed at is taken
+     * over. put: false when the queue is full. Chunks come back through core_tap_chunk(). May be
+     * NULL: then there is no tap. */
+    void (*tap_open)(void *context, struct tap_opening **opening_p);
+    void (*tap_close)(void *context, uint64_t tap);
+    bool (*tap_put)(void *context, const struct tap_sighting *sighting);
+    void (*tap_return)(void *context, struct tap_chunk **chunk_p);
+    /* The audit trail. ticket: 0 when nobody waits, else core_audited() answers. False: it cannot
+     * take the entry. May be NULL: then nothing is audited. */
+    bool (*audit)(void *context, const struct audit_entry *entry, uint64_t ticket);
 };
 
 struct core_options {
@@ -104,8 +121,12 @@ enum status core_connected(struct core *core, peer_number peer, struct text iden
                            unsigned rights, struct now now, struct error *error);
 /* Its connection is gone. An unknown peer is ignored. */
 void core_disconnected(struct core *core, peer_number peer, struct now now);
-/* Any bytes are safe. An unknown peer is ignored. */
-void core_receive(struct core *core, peer_number peer, struct bytes frame, struct now now);
+/* Takes at most CORE_TURN_RECORDS records of a frame and returns how many bytes that were; the rest
+ * is to be handed in after the next core_flush(), before newer frames of this peer, so that no peer
+ * keeps the others waiting. Any bytes are safe. Of an unknown peer all is taken and ignored. */
+size_t core_receive(struct core *core, peer_number peer, struct bytes frame, struct now now);
+/* Enough was taken in: core_flush() is due before anything else is read. */
+bool core_wants_flush(const struct core *core);
 /* Frames that one peer sent in a form that never stands for a record (several ZMQ frames …):
  * counted and cut. */
 void core_misbehaved(struct core *core, peer_number peer, const char *what, struct now now);
@@ -115,9 +136,23 @@ void core_revoked(struct core *core, struct text identity, struct now now);
 /* An answer of the mailbox, or an arrival; owned from here on. */
 void core_mail_done(struct core *core, struct mail_op **op_p, struct now now);
 
-/* Everything that was waiting has been handed in: what was gathered leaves. */
-void core_flush(struct core *core, struct now now);
-/* Does what is due; returns when to be called next (monotonic), UINT64_MAX when nothing waits. */
+enum core_mail_health {
+    CORE_MAIL_OK,
+    CORE_MAIL_FULL,  /* nothing new is kept: the disk is full */
+    CORE_MAIL_FAILED /* nothing is written */
+};
+/* The mailbox is so from now on. OK until told otherwise. */
+void core_mail_is(struct core *core, enum core_mail_health health, struct now now);
+
+/* A chunk of a tap is ready; owned from here on. */
+void core_tap_chunk(struct core *core, struct tap_chunk **chunk_p, struct now now);
+/* The entry with this ticket is on disk, or could not be written. */
+void core_audited(struct core *core, uint64_t ticket, bool written, struct now now);
+
+/* Everything that was waiting has been handed in: what was gathered leaves. Returns when core_tick()
+ * and core_flush() are to be called next (monotonic), UINT64_MAX when nothing waits. */
+uint64_t core_flush(struct core *core, struct now now);
+/* Does what is due; returns when to be called next. What it says leaves at the next flush. */
 uint64_t core_tick(struct core *core, struct now now);
 
 size_t core_peer_count(const struct core *core);

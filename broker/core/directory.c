@@ -6,6 +6,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/hold.h"
 #include "broker/core/pending.h"
+#include "broker/core/presence.h"
 #include "kernel/assert.h"
 #include "kernel/identity.h"
 
@@ -120,10 +121,9 @@ check_store(struct core *core, const struct ready *ready, bool *is_news, struct 
 }
 
 static void
-unblock(void *context, void *owner)
+unblock(struct core *core, struct room_watch *watch)
 {
-    struct instance *instance = owner;
-    hold_dispatch(context, instance->service);
+    hold_dispatch(core, CONTAINER_OF(watch, struct instance, room)->service);
 }
 
 static enum status
@@ -137,13 +137,15 @@ add_instance(struct core *core, struct peer *peer, struct service *service,
     instance->service = service;
     instance->single = ready->single;
     instance->requests_max = ready->requests_max ? ready->requests_max : REQUESTS_DEFAULT;
-    timer_init(&instance->retry, unblock, instance);
+    instance->room.ready = unblock;
     list_init(&instance->requests);
     list_append(&service->instances, &instance->link);
     service->instance_count++;
     peer->instance = instance;
     if (core->options.logger)
         log_info(core->options.logger, "service %.*s is ready", TEXT_ARGS(service->name));
+    if (service->instance_count == 1)
+        event_tell(core, "service.ready", "service", service->name);
     return STATUS_OK;
 }
 
@@ -189,7 +191,7 @@ directory_leave(struct core *core, struct peer *peer)
     peer->instance = NULL;
     list_remove(&instance->link);
     service->instance_count--;
-    timers_remove(&core->timers, &instance->retry);
+    room_watch_off(&instance->room);
 
     /* First all of them leave it, then each is given on: a request that goes round must not be met
      * again. */
@@ -205,6 +207,8 @@ directory_leave(struct core *core, struct peer *peer)
     if (core->options.logger)
         log_info(core->options.logger, "an instance of service %.*s is gone",
                  TEXT_ARGS(service->name));
+    if (service->instance_count == 0)
+        event_tell(core, "service.gone", "service", service->name);
     while (!list_is_empty(&orphans)) {
         struct list_node *node = orphans.next;
         list_remove(node);
@@ -220,7 +224,7 @@ directory_choose(const struct service *service)
     for (struct list_node *node = service->instances.next; node != &service->instances;
          node = node->next) {
         struct instance *instance = CONTAINER_OF(node, struct instance, link);
-        if (instance->peer->doomed || instance->retry.place ||
+        if (instance->peer->doomed || list_is_linked(&instance->room.link) ||
             instance->in_flight >= instance->requests_max)
             continue;
         if (!best || instance->in_flight < best->in_flight)
@@ -230,9 +234,9 @@ directory_choose(const struct service *service)
 }
 
 void
-directory_block(struct core *core, struct instance *instance)
+directory_block(struct instance *instance)
 {
-    timers_set(&core->timers, &instance->retry, core->now.monotonic_us + INSTANCE_RETRY_US);
+    outbound_watch(instance->peer, &instance->room);
 }
 
 void

@@ -28,8 +28,8 @@ void directory_leave(struct core *core, struct peer *peer);
  * the one that waited longest. */
 struct instance *directory_choose(const struct service *service);
 
-/* The instance's pipe is full: nothing goes there for a moment. */
-void directory_block(struct core *core, struct instance *instance);
+/* Too much waits for the instance: nothing goes there until its peer takes records again. */
+void directory_block(struct instance *instance);
 
 /* A name that only requests brought up is forgotten when none waits. */
 void directory_tidy(struct core *core, struct service *service);

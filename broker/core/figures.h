@@ -19,11 +19,27 @@ struct figures {
     struct metric *seconds;
     struct metric *tap_dropped;
     struct metric *uptime;
+    struct metric *mail_accepted;
+    struct metric *mail_delivered;
+    struct metric *mail_redelivered;
+    struct metric *mail_acked;
+    struct metric *mail_dead;
+    struct metric *mail_unknown;
+    struct metric *mail_asked; /* questions that wait for the mailbox */
+    struct metric *mail_out;   /* messages that are out */
+    struct metric_family *mail_refused;
+    struct metric *published;
+    struct metric *events;
+    struct metric *events_dropped;
+    struct metric *channels;
+    struct metric *frames_sent;
+    struct metric *records_sent;
 };
 
 /* False when out of memory. */
 bool figures_init(struct figures *figures, struct metrics *metrics);
 
+void figures_mail_refused(struct figures *figures, const char *reason);
 void figures_refused(struct figures *figures, const char *reason);
 void figures_dropped(struct figures *figures, const char *reason);
 void figures_cut(struct figures *figures, const char *reason);

@@ -167,7 +167,7 @@ try_send(struct core *core, struct request *request, struct bytes record)
             return true;
         }
         if (sent == CORE_FULL)
-            directory_block(core, instance);
+            directory_block(instance);
     }
     return false;
 }

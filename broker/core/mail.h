@@ -19,6 +19,8 @@ enum { MAIL_WINDOW_MAX = 1024, MAIL_WINDOW_DEFAULT = 256, MAIL_ACK_MS_DEFAULT = 
 
 struct mail *mail_new(struct core *core);
 void mail_destroy(struct mail **mail_p);
+/* The core ends: from here on nothing is asked, and what is out counts as not tried. */
+void mail_close(struct mail *mail);
 
 /* Takes an answer, or an arrival. */
 void mail_done(struct core *core, struct mail_op **op_p);
@@ -29,7 +31,8 @@ void mail_peer_gone(struct core *core, struct peer *peer);
 /* ---- consumers */
 
 /* What a consumer gets. message: kind DELIVER, complete; valid during the call. FULL: not now,
- * mail_resume() when there is room; GONE: release it. */
+ * mail_resume() when there is room. GONE: nothing more comes; its owner releases it, not in here.
+ */
 typedef enum core_sent mail_deliver_fn(struct core *core, void *context,
                                        const struct message *message);
 
@@ -50,6 +53,9 @@ enum status mail_consume(struct core *core, const struct consumer_options *optio
 void mail_release(struct core *core, struct consumer **consumer_p, bool tried);
 /* There is room again. */
 void mail_resume(struct core *core, struct consumer *consumer);
+
+/* The request `store_checkpoint`; the verdict. */
+const char *mail_checkpoint(struct core *core, struct peer *peer, const struct message *message);
 
 /* "agent:kasra": an identity whose name has no colon. INVALID, word "not_an_inbox". */
 enum status mail_check_inbox(struct text name, struct error *error);

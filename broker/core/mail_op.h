@@ -5,7 +5,15 @@
  * core_sink.mail(), and gets it again, answered, through core_mail_done(), which frees it. In
  * between it belongs to the mailbox (broker/mail), which works on another thread. Answers come in
  * the order of their questions; everything that an answer says is on disk. MAIL_ARRIVED is told
- * without having been asked for, after the answer that made the message. */
+ * without having been asked for, after the answer that made the message.
+ *
+ * What is read is the newest state: it may hold a message whose own answer or arrival comes only
+ * after that of the reading question. Numbers of an inbox grow with each message and never come
+ * again; some are never used.
+ *
+ * A question that writes and is answered STORE_FAILED (words "storage_full", "storage_failed") or
+ * NOMEM changed nothing; UNKNOWN_OUTCOME (word "storage_failed"): it may or may not have. Asking
+ * again is harmless for all but MAIL_MEMORY_PUSH and MAIL_DEAD_REPLAY. */
 #ifndef SOS_BROKER_CORE_MAIL_OP_H
 #define SOS_BROKER_CORE_MAIL_OP_H
 
@@ -30,7 +38,7 @@ enum mail_op_type {
      * header is `source`), expires_us and due_us (wall clock, 0 none). Answer: count = inboxes that
      * got it, 0 = it was known already. Errors with the words of docs/PROTOCOL.md. For an inbox
      * (no squad, not delayed) the answer stands for its MAIL_ARRIVED as well: `seq` is the
-     * message's number. */
+     * message's number; else `seq` is 0. */
     MAIL_APPEND,
     /* A message is in inbox `name` now, number `seq` (of a squad's mail, delayed, or replayed). */
     MAIL_ARRIVED,
@@ -76,7 +84,7 @@ struct mail_row {
     uint32_t attempts;
     uint32_t reason_size; /* of a dead letter: that many bytes of text stand before the record */
     uint32_t record_size;
-    size_t offset; /* in mail_op.out */
+    size_t offset; /* in mail_op.out: there stands the reason, and right behind it the record */
 };
 
 struct mail_op {

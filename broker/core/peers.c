@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "broker/core/answer.h"
+#include "broker/core/audit.h"
 #include "broker/core/channel.h"
 #include "broker/core/directory.h"
 #include "broker/core/mail.h"
+#include "broker/core/outbound.h"
 #include "broker/core/pending.h"
 #include "broker/core/presence.h"
 #include "kernel/assert.h"
@@ -88,6 +90,7 @@ peers_add(struct core *core, peer_number number, struct text identity, unsigned 
     peer->refused_since_us = core->now.monotonic_us;
     peer->checked_since_us = core->now.monotonic_us;
     timer_init(&peer->timer, watch, peer);
+    outbound_init(&peer->outbound);
     list_init(&peer->requests);
     list_init(&peer->consumers);
     list_append(&core->all_peers, &peer->all);
@@ -98,15 +101,13 @@ peers_add(struct core *core, peer_number number, struct text identity, unsigned 
 }
 
 enum core_sent
-peer_send(struct core *core, struct peer *peer, struct bytes frame)
+peer_send(struct core *core, struct peer *peer, struct bytes record)
 {
     if (peer->doomed)
         return CORE_GONE;
-    enum core_sent sent = core->sink.send(core->sink.context, peer->number, frame);
+    enum core_sent sent = outbound_add(core, peer, record);
     if (sent == CORE_SENT)
         peer->sent_us = core->now.monotonic_us;
-    else if (sent == CORE_GONE)
-        peer_doom(core, peer, NULL);
     return sent;
 }
 
@@ -115,11 +116,17 @@ peer_doom(struct core *core, struct peer *peer, const char *cut)
 {
     if (peer->doomed)
         return;
+    if (cut)
+        outbound_push(core, peer); /* why it is cut may be among it */
+    if (peer->doomed)
+        return;
     peer->doomed = true;
+    outbound_drop(core, peer);
     list_append(&core->doomed, &peer->doomed_link);
     if (!cut)
         return;
     figures_cut(&core->figures, cut);
+    audit_tell_cut(core, peer, cut);
     if (core->options.logger)
         log_warn(core->options.logger, "cutting %.*s: %s", TEXT_ARGS(peer->identity), cut);
     core->sink.cut(core->sink.context, peer->number, cut);
@@ -128,8 +135,6 @@ peer_doom(struct core *core, struct peer *peer, const char *cut)
 void
 peer_end_session(struct core *core, struct peer *peer)
 {
-    if (peer->greeted)
-        presence_left(core, peer);
     peer->greeted = false;
     mail_peer_gone(core, peer);
     channels_peer_gone(core, peer);
@@ -141,6 +146,7 @@ peer_end_session(struct core *core, struct peer *peer)
     }
     if (peer->instance)
         directory_leave(core, peer);
+    presence_left(core, peer);
 }
 
 static void

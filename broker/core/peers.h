@@ -9,8 +9,9 @@ enum status peers_add(struct core *core, peer_number number, struct text identit
                       struct error *error);
 struct peer *peers_find(const struct core *core, peer_number number);
 
-/* Sends bytes that hold one or more records. A peer that turns out to be gone is doomed. */
-enum core_sent peer_send(struct core *core, struct peer *peer, struct bytes frame);
+/* Puts one record among those that leave next (outbound.h). CORE_FULL: too much waits for the peer
+ * already. A peer that turns out to be gone is doomed. */
+enum core_sent peer_send(struct core *core, struct peer *peer, struct bytes record);
 
 /* Sets when its heartbeats and its silence are looked at next. */
 void peer_watch(struct core *core, struct peer *peer);

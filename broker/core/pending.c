@@ -8,6 +8,7 @@
 #include "broker/core/directory.h"
 #include "broker/core/hold.h"
 #include "broker/core/peers.h"
+#include "broker/core/tap.h"
 #include "kernel/identity.h"
 
 static struct bytes
@@ -76,6 +77,9 @@ request_new(struct core *core, struct peer *peer, const struct message *message)
     request->type = (struct text){request->type_bytes, message->type.size};
     request->id = message->id;
     request->requester = peer;
+    request->has_trace = message->trace.size == sizeof request->trace;
+    if (request->has_trace)
+        memcpy(request->trace, message->trace.data, sizeof request->trace);
     request->arrived_us = core->now.monotonic_us;
     request->deadline_us = core->now.monotonic_us + (uint64_t)budget_ms(message->ttl_ms) * 1000;
     request->idempotent = (message->flags & MESSAGE_IDEMPOTENT) != 0;
@@ -216,6 +220,22 @@ forward_request(struct core *core, struct peer *peer, const struct message *mess
     return request->waiting ? VERDICT_HELD : VERDICT_FORWARDED;
 }
 
+enum status
+request_check_limits(const struct core *core, const struct peer *peer, struct error *error)
+{
+    if (peer->request_count >= core->options.pending_peer_max) {
+        error_set_word(error, "too_many_pending",
+                       "%zu requests of this peer are in flight, the limit (requests_max)",
+                       peer->request_count);
+        return STATUS_QUOTA_EXCEEDED;
+    }
+    if (core->requests.count >= core->options.pending_max) {
+        error_set(error, "%zu requests are in flight, the broker's limit", core->requests.count);
+        return STATUS_BUSY;
+    }
+    return STATUS_OK;
+}
+
 const char *
 request_receive(struct core *core, struct peer *peer, const struct message *message)
 {
@@ -239,16 +259,9 @@ request_receive(struct core *core, struct peer *peer, const struct message *mess
     if (text_equal_string(target.name, BUS_SERVICE))
         return bus_request(core, peer, message);
 
-    if (peer->request_count >= core->options.pending_peer_max) {
-        error_set_word(&error, "too_many_pending",
-                       "%zu requests of this peer are in flight, the limit (requests_max)",
-                       peer->request_count);
-        return answer_refuse(core, peer, message, STATUS_QUOTA_EXCEEDED, &error);
-    }
-    if (core->requests.count >= core->options.pending_max) {
-        error_set(&error, "%zu requests are in flight, the broker's limit", core->requests.count);
-        return answer_refuse(core, peer, message, STATUS_BUSY, &error);
-    }
+    enum status status = request_check_limits(core, peer, &error);
+    if (status != STATUS_OK)
+        return answer_refuse(core, peer, message, status, &error);
     return forward_request(core, peer, message, target.name);
 }
 
@@ -271,6 +284,7 @@ reply_receive(struct core *core, struct peer *peer, const struct message *messag
     if (!request || !request->instance || request->instance->peer != peer)
         return refuse_unknown(core, peer, message);
 
+    tap_note_type(core, request->type);
     metric_observe(core->figures.seconds,
                    (double)(core->now.monotonic_us - request->arrived_us) / 1e6);
     enum core_sent sent = peer_send(core, request->requester, message->raw);
@@ -289,6 +303,7 @@ cancel_receive(struct core *core, struct peer *peer, const struct message *messa
     if (request->requester != peer)
         return refuse_unknown(core, peer, message);
     const char *verdict = VERDICT_ACCEPTED;
+    tap_note_type(core, request->type);
     if (request->instance) {
         enum core_sent sent = peer_send(core, request->instance->peer, message->raw);
         verdict = sent == CORE_SENT ? VERDICT_FORWARDED : answer_dropped(core, "peer_full");

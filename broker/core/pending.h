@@ -12,6 +12,10 @@ const char *cancel_receive(struct core *core, struct peer *peer, const struct me
 
 struct request *request_find(const struct core *core, const struct uuid *id);
 
+/* May the peer have one more in flight? QUOTA_EXCEEDED word "too_many_pending"; BUSY. */
+enum status request_check_limits(const struct core *core, const struct peer *peer,
+                                 struct error *error);
+
 /* Makes and registers the request; NULL when out of memory. deadline: 0 for none. */
 struct request *request_new(struct core *core, struct peer *peer, const struct message *message);
 

@@ -10,6 +10,7 @@
 #include "broker/core/core.h"
 #include "broker/core/figures.h"
 #include "broker/core/list.h"
+#include "broker/core/outbound.h"
 #include "broker/core/table.h"
 #include "kernel/message.h"
 #include "kernel/timers.h"
@@ -21,9 +22,7 @@ enum {
     TTL_MAX_MS = 600000,
     SILENT_BEATS = 3,         /* heartbeats missed until a peer is taken for dead */
     REFUSED_MAX = 100,        /* refused records of a peer in a minute */
-    INSTANCE_RETRY_US = 2000, /* a full instance is tried again */
     HELLO_ANSWER_US = 100000, /* hello_required is said this often at most */
-    TAPS_MAX = 8,
     TAPS_PEER_MAX = 2,
     TOKEN_CHECKS_PER_SECOND = 5 /* of one peer: a signature check costs the routing thread */
 };
@@ -34,6 +33,7 @@ struct mail;
 struct channels;
 struct subscriber;
 struct presence;
+struct known;
 
 struct peer {
     struct table_node node;
@@ -45,6 +45,7 @@ struct peer {
     size_t waiting_bytes;
     struct instance *instance; /* when it is ready as a service */
     struct timer timer;        /* next heartbeat or end of patience */
+    struct outbound outbound;
     peer_number number;
     uint64_t heard_us;
     uint64_t sent_us;
@@ -60,8 +61,10 @@ struct peer {
     uint64_t greeted_us;           /* wall clock of its hello */
     struct list_node consumers;    /* mail.c: that it has, streams included */
     struct subscriber *subscriber; /* channel.c: of the session itself */
+    struct known *known;           /* presence.c: its identity, while the session lasts */
+    struct list_node of_known;
     struct grants *grants;         /* bus_allow(): rights that tokens of this session gave */
-    uint64_t mail_rate_us;         /* mail.c: its token bucket */
+    uint64_t mail_rate_ns;         /* mail_send.c: its token bucket */
     uint32_t mail_unanswered;      /* sends that wait for the disk */
     struct text identity;          /* the bytes behind the struct */
     char identity_bytes[];
@@ -95,7 +98,7 @@ struct instance {
     struct list_node requests;
     struct service *service;
     struct peer *peer;
-    struct timer retry; /* on: its pipe was full */
+    struct room_watch room; /* on: too much waits for the peer */
     uint32_t in_flight;
     uint32_t requests_max;
     bool single;
@@ -137,6 +140,8 @@ struct request {
     bool kept; /* copy counts into core->kept_bytes */
     bool idempotent;
     bool chunk_passed;
+    bool has_trace; /* for the tap: what the broker answers belongs to it */
+    uint8_t trace[24];
     struct text type; /* the bytes behind the struct */
     char type_bytes[];
 };
@@ -156,14 +161,23 @@ struct core {
     struct list_node all_services;
     struct list_node doomed;
     struct list_node taps;
+    struct list_node listens; /* listen.c: streams with something to send */
     size_t tap_count;
+    uint64_t tap_last;    /* number of the newest */
+    const struct message *under_work; /* by admit_frame(); or NULL */
+    size_t tap_type_size; /* tap_note_type() */
+    char tap_type[MESSAGE_TYPE_MAX];
+    size_t listen_bytes; /* what all of those keep */
     struct authoriser *authoriser;
     struct mail *mail;
+    enum core_mail_health mail_health;
     struct channels *channels;
     struct presence *presence;
     size_t unknown_services; /* names that only requests brought up */
     size_t kept_bytes;
     struct timers timers;
+    struct sending sending;
+    uint32_t taken; /* records in this turn, until core_flush() */
     struct metrics *metrics;
     struct figures figures;
     struct buffer record;  /* the broker's own record under way */

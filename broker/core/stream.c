@@ -5,6 +5,7 @@
 #include "broker/core/hold.h"
 #include "broker/core/peers.h"
 #include "broker/core/pending.h"
+#include "broker/core/tap.h"
 
 static const char *
 refuse_stranger(struct core *core, struct peer *peer, const struct message *message)
@@ -60,6 +61,7 @@ chunk_receive(struct core *core, struct peer *peer, const struct message *messag
     struct request *request = request_find(core, &message->correlation);
     if (!request)
         return answer_dropped(core, "late"); /* it crossed the end of its request */
+    tap_note_type(core, request->type);
     bool down = is_instance_of(request, peer);
     if (!down && request->requester != peer)
         return refuse_stranger(core, peer, message);

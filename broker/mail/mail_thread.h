@@ -13,7 +13,7 @@
 struct mail_thread;
 
 struct mail_thread_options {
-    const char *folder; /* of the store; made when missing */
+    const char *folder; /* of the store; made when missing; NULL: in memory, for tests */
     struct mailbox_limits limits;
     uint64_t disk_reserve;
     uint32_t ops_max;
@@ -28,11 +28,29 @@ enum status mail_thread_start(struct mail_thread **thread_p,
 /* Finishes what it was given; answers that were not taken are dropped. */
 void mail_thread_stop(struct mail_thread **thread_p);
 
+enum mail_health {
+    MAIL_HEALTH_OK,
+    MAIL_HEALTH_FULL,  /* nothing new is kept until the disk has room again */
+    MAIL_HEALTH_FAILED /* nothing is written until the store could be opened again */
+};
+
+struct mail_thread_figures {
+    enum mail_health health;
+    uint64_t waiting; /* questions and answers between give and take */
+    uint64_t inboxes;
+    uint64_t expired; /* messages that nobody took in time, since the start */
+    uint64_t commits; /* batches, since the start */
+};
+
+/* Any thread. */
+struct mail_thread_figures mail_thread_figures(struct mail_thread *thread);
+
 /* The other functions belong to one thread, the router's. */
 bool mail_thread_give(struct mail_thread *thread, struct mail_op **op_p); /* false: full */
 /* An answer or arrival; NULL when there is none now. The caller destroys it. */
 struct mail_op *mail_thread_take(struct mail_thread *thread);
-/* Readable (for poll) when something is to be taken; take until NULL. */
+/* Readable (for poll) when something is to be taken, or the health is another one than before; take
+ * until NULL. */
 int mail_thread_fd(struct mail_thread *thread);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Takes questions (broker/core/mail_op.h) in batches: one batch, one commit, one fsync. No thread,
  * socket or clock inside; one thread at a time. When it returns, everything that the answers say is
- * on disk, or the answers say why not. */
+ * on disk, or the answers say why not. Questions that read are answered from the state behind the
+ * whole batch. */
 #ifndef SOS_BROKER_MAIL_MAILBOX_H
 #define SOS_BROKER_MAIL_MAILBOX_H
 
@@ -37,10 +38,23 @@ void mailbox_close(struct mailbox **mailbox_p);
 void mailbox_run(struct mailbox *mailbox, struct mail_op *questions, struct mail_op **arrived,
                  struct now now);
 
+/* After a store failed and was opened again: `mailbox` is what stands in it, `before` what was
+ * known until then. A commit whose outcome was unknown may have made messages that nobody was told
+ * of: appends their MAIL_ARRIVED. Only `before`'s figures are looked at; its store may be closed.
+ */
+enum status mailbox_recover(struct mailbox *mailbox, const struct mailbox *before,
+                            struct mail_op **arrived, struct error *error);
+
 /* Moves delayed mail that is due into its inboxes, drops what has expired, forgets old ids; at most
  * a bounded amount. */
 enum status mailbox_sweep(struct mailbox *mailbox, struct mail_op **arrived, struct now now,
                           struct error *error);
+struct mailbox_figures {
+    size_t inboxes;   /* that are remembered */
+    uint64_t expired; /* messages that nobody took in time, since it was opened */
+};
+struct mailbox_figures mailbox_figures(const struct mailbox *mailbox);
+
 /* When sweep has something to do next (monotonic), UINT64_MAX: never. */
 uint64_t mailbox_due_us(const struct mailbox *mailbox, struct now now);
 

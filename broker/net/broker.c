@@ -11,6 +11,8 @@ struct broker {
     struct curve_keys keys;
     struct ed25519_public_key *capability_keys;
     char *bind;
+    char *audit;
+    char *mail_folder;
     struct keytable *key_table;
     zactor_t *actor;
     char endpoint[ROUTER_ENDPOINT_SIZE];
@@ -51,7 +53,13 @@ copy_options(struct broker *broker, const struct broker_options *options)
     broker->options.bind = broker->bind;
     broker->capability_keys = calloc(count ? count : 1, sizeof *broker->capability_keys);
     broker->options.capability_keys = broker->capability_keys;
-    if (!broker->bind || !broker->capability_keys)
+    broker->mail_folder = options->mail_folder ? strdup(options->mail_folder) : NULL;
+    broker->options.mail_folder = broker->mail_folder;
+    broker->audit = options->audit ? strdup(options->audit) : NULL;
+    broker->options.audit = broker->audit;
+    if (options->mail_folder && !broker->mail_folder)
+        return STATUS_NOMEM;
+    if (!broker->bind || !broker->capability_keys || (options->audit && !broker->audit))
         return STATUS_NOMEM;
     if (count > 0)
         memcpy(broker->capability_keys, options->capability_keys,
@@ -119,6 +127,8 @@ broker_stop(struct broker **broker_p)
     curve_keys_clear(&broker->keys);
     free(broker->capability_keys);
     free(broker->bind);
+    free(broker->audit);
+    free(broker->mail_folder);
     free(broker);
     *broker_p = NULL;
 }

@@ -6,7 +6,6 @@
 #include <zmq.h>
 
 #include "kernel/assert.h"
-#include "kernel/message.h"
 
 static struct bytes
 session_key(const uint64_t *session)
@@ -20,7 +19,8 @@ links_init(struct links *links, void *router)
     uint8_t key[TABLE_KEY_SIZE];
     links->router = router;
     list_init(&links->all);
-    list_init(&links->backlogged);
+    list_init(&links->unfinished);
+    links->kept_bytes = 0;
     list_init(&links->condemned);
     return table_make_key(key) && table_init(&links->by_session, key);
 }
@@ -58,41 +58,47 @@ links_add(struct links *links, uint64_t session, int fd, struct bytes routing_id
     link->session = session;
     link->fd = fd;
     memcpy(link->routing_id, routing_id.data, ROUTING_ID_SIZE);
-    buffer_init(&link->backlog);
+    link->kept_end = &link->kept;
     list_append(&links->all, &link->all);
     table_insert(&links->by_session, &link->node,
                  table_hash(&links->by_session, session_key(&session)));
     return link;
 }
 
-void
-links_remove(struct links *links, struct link *link)
+static size_t
+cost(struct kept_frame *kept)
 {
-    list_remove(&link->all);
-    list_remove(&link->backlogged);
-    list_remove(&link->condemned);
-    table_remove(&links->by_session, &link->node);
-    buffer_clear(&link->backlog);
-    free(link);
-}
-
-static enum core_sent
-send_frame(struct links *links, const struct link *link, struct bytes frame)
-{
-    int flags = ZMQ_SNDMORE | ZMQ_DONTWAIT;
-    if (zmq_send(links->router, link->routing_id, ROUTING_ID_SIZE, flags) < 0)
-        return errno == EHOSTUNREACH ? CORE_GONE : CORE_FULL;
-    if (zmq_send(links->router, frame.data, frame.size, ZMQ_DONTWAIT) < 0)
-        return CORE_FULL;
-    return CORE_SENT;
+    return sizeof *kept + zmq_msg_size(&kept->frame);
 }
 
 static void
-end(struct link *link)
+drop_first(struct links *links, struct link *link)
 {
-    link->ended = true;
-    list_remove(&link->backlogged);
-    buffer_clear(&link->backlog);
+    struct kept_frame *kept = link->kept;
+    links->kept_bytes -= cost(kept);
+    link->kept = kept->next;
+    if (!link->kept)
+        link->kept_end = &link->kept;
+    zmq_msg_close(&kept->frame);
+    free(kept);
+}
+
+static void
+drop_kept(struct links *links, struct link *link)
+{
+    while (link->kept)
+        drop_first(links, link);
+    list_remove(&link->unfinished);
+}
+
+void
+links_remove(struct links *links, struct link *link)
+{
+    drop_kept(links, link);
+    list_remove(&link->all);
+    list_remove(&link->condemned);
+    table_remove(&links->by_session, &link->node);
+    free(link);
 }
 
 enum core_sent
@@ -100,86 +106,62 @@ link_send(struct links *links, struct link *link, struct bytes frame)
 {
     if (link->ended)
         return CORE_GONE;
-    enum core_sent sent = CORE_FULL;
-    if (!list_is_linked(&link->backlogged))
-        sent = send_frame(links, link, frame);
-    if (sent == CORE_GONE)
-        end(link);
-    if (sent != CORE_FULL)
-        return sent;
-
-    if (link->backlog.size + frame.size > LINK_BACKLOG_MAX)
-        return CORE_FULL;
-    if (!buffer_reserve(&link->backlog, frame.size)) {
-        link->backlog.failed = false;
-        return CORE_FULL;
+    int flags = ZMQ_SNDMORE | ZMQ_DONTWAIT;
+    if (zmq_send(links->router, link->routing_id, ROUTING_ID_SIZE, flags) < 0) {
+        if (errno != EHOSTUNREACH)
+            return CORE_FULL;
+        link->ended = true; /* the monitor tells of it */
+        return CORE_GONE;
     }
-    buffer_append(&link->backlog, frame.data, frame.size);
-    if (!list_is_linked(&link->backlogged))
-        list_append(&links->backlogged, &link->backlogged);
-    return CORE_SENT;
+    return zmq_send(links->router, frame.data, frame.size, ZMQ_DONTWAIT) < 0 ? CORE_FULL
+                                                                             : CORE_SENT;
+}
+
+bool
+link_keep(struct links *links, struct link *link, zmq_msg_t *frame, size_t taken)
+{
+    struct kept_frame *kept = malloc(sizeof *kept);
+    if (!kept)
+        return false;
+    kept->next = NULL;
+    kept->taken = taken;
+    zmq_msg_init(&kept->frame);
+    zmq_msg_move(&kept->frame, frame);
+    links->kept_bytes += cost(kept);
+    *link->kept_end = kept;
+    link->kept_end = &kept->next;
+    if (!list_is_linked(&link->unfinished))
+        list_append(&links->unfinished, &link->unfinished);
+    return true;
+}
+
+struct bytes
+link_rest(const struct link *link)
+{
+    struct kept_frame *kept = link->kept;
+    if (!kept)
+        return (struct bytes){NULL, 0};
+    const uint8_t *data = zmq_msg_data(&kept->frame);
+    return (struct bytes){data + kept->taken, zmq_msg_size(&kept->frame) - kept->taken};
+}
+
+void
+link_took(struct links *links, struct link *link, size_t size)
+{
+    if (!link->kept)
+        return; /* it was condemned for what it said */
+    link->kept->taken += size;
+    if (link_rest(link).size == 0)
+        drop_first(links, link);
+    if (!link->kept)
+        list_remove(&link->unfinished);
 }
 
 void
 link_condemn(struct links *links, struct link *link)
 {
-    end(link);
+    link->ended = true;
+    drop_kept(links, link);
     if (!list_is_linked(&link->condemned))
         list_append(&links->condemned, &link->condemned);
-}
-
-/* How many bytes of whole records fit a frame. The broker wrote them: they are well-formed. */
-static size_t
-frame_size(const struct buffer *backlog, size_t offset)
-{
-    size_t end_of_frame = offset;
-    while (end_of_frame < backlog->size) {
-        const uint8_t *at = backlog->data + end_of_frame;
-        size_t record =
-            ((size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3]) + 4;
-        if (end_of_frame + record - offset > FRAME_SIZE_MAX)
-            break;
-        end_of_frame += record;
-    }
-    ASSERT(end_of_frame > offset && end_of_frame <= backlog->size);
-    return end_of_frame - offset;
-}
-
-static void
-flush(struct links *links, struct link *link)
-{
-    size_t offset = 0;
-    while (offset < link->backlog.size) {
-        size_t size = frame_size(&link->backlog, offset);
-        enum core_sent sent =
-            send_frame(links, link, (struct bytes){link->backlog.data + offset, size});
-        if (sent == CORE_GONE) {
-            end(link); /* the monitor tells of it */
-            return;
-        }
-        if (sent == CORE_FULL)
-            break;
-        offset += size;
-    }
-    if (offset == link->backlog.size) {
-        list_remove(&link->backlogged);
-        buffer_clear(&link->backlog);
-        return;
-    }
-    if (offset > 0) {
-        memmove(link->backlog.data, link->backlog.data + offset, link->backlog.size - offset);
-        link->backlog.size -= offset;
-    }
-}
-
-bool
-links_flush(struct links *links)
-{
-    struct list_node *node = links->backlogged.next;
-    while (node != &links->backlogged) {
-        struct list_node *next = node->next;
-        flush(links, CONTAINER_OF(node, struct link, backlogged));
-        node = next;
-    }
-    return !list_is_empty(&links->backlogged);
 }

@@ -7,10 +7,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#include "broker/core/core.h"
-#include "broker/net/links.h"
-#include "broker/net/monitor.h"
-#include "broker/net/zap.h"
+#include "broker/net/router_state.h"
+#include "broker/net/waiter.h"
 #include "kernel/message.h"
 #include "kernel/pack.h"
 
@@ -19,140 +17,20 @@
 #endif
 
 enum {
-    BATCH = 256,    /* frames in a turn */
-    SEND_HWM = 128, /* frames; with the backlog, what a stuck peer can hold */
+    SEND_HWM = 128, /* frames; with what waits in the core, what a stuck peer can hold */
     RECEIVE_HWM = 32,
     BACKLOG = 1024, /* of accept */
     HEARTBEAT_MS = 1000,
     HEARTBEAT_TIMEOUT_MS = 3000,
     HANDSHAKE_MS = 5000,
-    RETRY_MS = 2,              /* a full pipe is tried again */
     SILENCE_US = 10 * 1000000, /* connected and authenticated, but never said a word */
     SPARE_CONNECTIONS = 256,   /* beyond peers_max, for those in the handshake */
     POLL_MAX_MS = 1000,
     INSPECT_US = 100000,
     INSPECT_LINKS = 512,          /* in one turn */
-    WIRE_OVERHEAD = 64,           /* of a frame: ZMTP and CURVE */
     WIRE_PER_SECOND = 512,        /* ZMTP's heartbeats */
     UNSEEN_MAX = 32 * 1024 * 1024 /* RECEIVE_HWM frames, the kernel's buffer, and as much again */
 };
-
-struct router {
-    const struct broker_options *options;
-    struct keytable *keys;
-    void *context;
-    void *socket;
-    struct zap *zap;
-    struct monitor *monitor;
-    struct core *core;
-    struct links links;
-    struct metric *handshakes_refused;
-    struct metric *frames_unknown;
-    struct now now;
-    uint64_t inspected_us;
-    char endpoint[ROUTER_ENDPOINT_SIZE];
-};
-
-/* ---- the core's sink */
-
-static enum core_sent
-sink_send(void *context, peer_number peer, struct bytes frame)
-{
-    struct router *router = context;
-    struct link *link = links_find(&router->links, peer);
-    return link ? link_send(&router->links, link, frame) : CORE_GONE;
-}
-
-static void
-sink_cut(void *context, peer_number peer, const char *reason)
-{
-    (void)reason; /* the core has logged it */
-    struct router *router = context;
-    struct link *link = links_find(&router->links, peer);
-    if (link)
-        link_condemn(&router->links, link);
-}
-
-static enum status
-sink_key_add(void *context, struct text identity, struct text public_key, struct error *error)
-{
-    struct router *router = context;
-    struct key_entry existing;
-    bool known = keytable_find(router->keys, public_key, &existing);
-    enum status status =
-        keytable_add(router->keys, identity, public_key, false, router->now.wall_us, error);
-    if (status != STATUS_OK || known)
-        return status;
-    status = keytable_save(router->keys, error);
-    if (status != STATUS_OK)
-        keytable_forget(router->keys, public_key);
-    return status;
-}
-
-static enum status
-sink_key_revoke(void *context, struct text identity, uint64_t *count, struct error *error)
-{
-    struct router *router = context;
-    *count = keytable_revoke(router->keys, identity);
-    return *count ? keytable_save(router->keys, error) : STATUS_OK;
-}
-
-struct key_listing {
-    struct buffer entries;
-    uint32_t count;
-};
-
-static void
-list_key(void *context, const struct key_entry *entry)
-{
-    struct key_listing *listing = context;
-    listing->count++;
-    pack_map(&listing->entries, 4);
-    pack_pair_string(&listing->entries, "identity", entry->identity);
-    pack_pair_string(&listing->entries, "curve_public_key", entry->curve_public_key);
-    pack_pair_bool(&listing->entries, "revoked", entry->revoked);
-    pack_pair_bool(&listing->entries, "act_for_others", entry->act_for_others);
-}
-
-static enum status
-sink_key_list(void *context, struct text after, uint32_t limit, struct buffer *out, bool *more,
-              struct error *error)
-{
-    struct router *router = context;
-    struct key_listing listing = {.count = 0};
-    buffer_init(&listing.entries);
-    enum status status = keytable_page(router->keys, after, limit, list_key, &listing, more, error);
-    pack_array(out, listing.count);
-    buffer_append(out, listing.entries.data, listing.entries.size);
-    if (status == STATUS_OK && (listing.entries.failed || out->failed))
-        status = STATUS_NOMEM;
-    buffer_clear(&listing.entries);
-    return status;
-}
-
-static bool
-sink_pin_find(void *context, struct text service, struct pin *pin)
-{
-    struct router *router = context;
-    return keytable_pin_find(router->keys, service, pin);
-}
-
-static enum status
-sink_pin_set(void *context, struct text service, const struct pin *pin, struct error *error)
-{
-    struct router *router = context;
-    struct pin before;
-    bool replaces = keytable_pin_find(router->keys, service, &before);
-    enum status status = keytable_pin_set(router->keys, service, pin, error);
-    if (status != STATUS_OK)
-        return status;
-    status = keytable_save(router->keys, error);
-    if (status != STATUS_OK && replaces)
-        keytable_pin_set(router->keys, service, &before, NULL);
-    else if (status != STATUS_OK)
-        keytable_pin_forget(router->keys, service);
-    return status;
-}
 
 /* ---- the monitor's events */
 
@@ -276,18 +154,18 @@ make_core(struct router *router)
         options.held_max = config_uint(config, OPTION_BROKER_HELD_MAX);
         options.held_bytes_max = config_uint(config, OPTION_BROKER_HELD_BYTES_MAX);
         options.hold_ms = (uint32_t)config_uint(config, OPTION_BROKER_HOLD_MS);
+        options.mail_rate = (uint32_t)config_uint(config, OPTION_MAIL_RATE);
+        options.channels_max = config_uint(config, OPTION_CHANNELS_MAX);
+        options.channel_history_max = config_uint(config, OPTION_CHANNEL_HISTORY_MAX);
+        options.channel_history_bytes_max = config_uint(config, OPTION_CHANNEL_HISTORY_BYTES_MAX);
+        options.channel_bytes_max = config_uint(config, OPTION_CHANNEL_BYTES_MAX);
+        options.require_capabilities = config_bool(config, OPTION_REQUIRE_CAPABILITIES) ||
+                                       strcmp(config_string(config, OPTION_ENV), "production") == 0;
     }
     options.capability_keys = router->options->capability_keys;
     options.capability_key_count = router->options->capability_key_count;
     options.logger = router->options->logger;
-    struct core_sink sink = {.context = router,
-                             .send = sink_send,
-                             .cut = sink_cut,
-                             .key_add = sink_key_add,
-                             .key_revoke = sink_key_revoke,
-                             .key_list = sink_key_list,
-                             .pin_find = sink_pin_find,
-                             .pin_set = sink_pin_set};
+    struct core_sink sink = router_sink(router);
     return core_new(&options, &sink, router->now);
 }
 
@@ -316,16 +194,25 @@ open_all(struct router *router, struct error *error)
     router->context = zmq_ctx_new();
     if (!router->context || zmq_ctx_set(router->context, ZMQ_IO_THREADS, io_threads()) != 0)
         return fail(error, "make the messaging context");
+    enum status status = tap_thread_start(&router->tap, TAP_RING_SIZE, error);
+    if (status == STATUS_OK && router->options->audit)
+        status = audit_log_start(&router->audit, router->options->audit, router->options->clock,
+                                 router->options->logger, error);
     /* The handler stands before the first peer can connect. */
-    enum status status =
-        zap_start(&router->zap, router->context, router->keys, router->options->logger, error);
+    if (status == STATUS_OK)
+        status = zap_start(&router->zap, router->context, router->keys, router->audit,
+                           router->options->logger, error);
     if (status != STATUS_OK)
         return status;
     status = open_socket(router, error);
     if (status != STATUS_OK)
         return status;
+    status = mail_link_open(&router->mail, router->options, error);
+    if (status != STATUS_OK)
+        return status;
     router->core = make_core(router);
-    if (!router->core || !add_figures(router) || !links_init(&router->links, router->socket))
+    if (!router->core || !add_figures(router) || 
+        !mail_link_add_figures(&router->mail, core_metrics(router->core)) || !links_init(&router->links, router->socket))
         return STATUS_NOMEM;
     size_t peers_max = router->options->config
                            ? config_uint(router->options->config, OPTION_BROKER_PEERS_MAX)
@@ -363,11 +250,14 @@ router_close(struct router **router_p)
     if (!router)
         return;
     core_destroy(&router->core);
+    mail_link_close(&router->mail);
+    tap_thread_stop(&router->tap);
     links_clear(&router->links);
     monitor_close(&router->monitor);
     if (router->socket)
         zmq_close(router->socket);
     zap_stop(&router->zap); /* after the ROUTER: until then somebody might ask it */
+    audit_log_stop(&router->audit);
     if (router->context)
         zmq_ctx_term(router->context);
     free(router);
@@ -378,112 +268,6 @@ const char *
 router_endpoint(const struct router *router)
 {
     return router->endpoint;
-}
-
-/* ---- receiving */
-
-static uint64_t
-session_of(zmq_msg_t *frame)
-{
-    const char *text = zmq_msg_gets(frame, ZAP_SESSION);
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
-static unsigned
-rights_of(const struct key_entry *entry)
-{
-    unsigned rights = 0;
-    if (entry->act_for_others)
-        rights |= CORE_ACT_FOR_OTHERS;
-    if (strcmp(entry->identity, "user:operator") == 0)
-        rights |= CORE_OPERATOR;
-    return rights;
-}
-
-/* The key table has the last word: the key may have been revoked since the handshake. */
-static bool
-is_still_allowed(struct router *router, zmq_msg_t *frame, struct key_entry *entry)
-{
-    const char *key = zmq_msg_gets(frame, ZAP_KEY);
-    const char *identity = zmq_msg_gets(frame, "User-Id");
-    return key && identity && keytable_find(router->keys, text_of(key), entry) && !entry->revoked &&
-           strcmp(entry->identity, identity) == 0;
-}
-
-/* The first frame of a session. NULL: it is not heard. */
-static struct link *
-admit_link(struct router *router, uint64_t session, zmq_msg_t *routing_id, zmq_msg_t *frame)
-{
-    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
-    const uint8_t *id = zmq_msg_data(routing_id);
-    size_t id_size = zmq_msg_size(routing_id);
-
-    monitor_drain(router->monitor, router->now.monotonic_us);
-    if (fd < 0 || !monitor_claim(router->monitor, fd, session))
-        return NULL;
-    /* A peer that names itself could take over a name that answers are still sent to. */
-    bool is_made_here = id_size == ROUTING_ID_SIZE && id[0] == 0;
-    struct key_entry entry;
-    if (!is_made_here || !is_still_allowed(router, frame, &entry)) {
-        monitor_cut(router->monitor, fd, session);
-        return NULL;
-    }
-    struct link *link = links_add(&router->links, session, fd, (struct bytes){id, id_size});
-    if (!link)
-        return NULL;
-    link->since_us = router->now.monotonic_us;
-    struct error error = ERROR_INIT;
-    enum status status = core_connected(router->core, session, text_of(entry.identity),
-                                        rights_of(&entry), router->now, &error);
-    if (status != STATUS_OK) {
-        log_warn(router->options->logger, "%s is not let in: %s", entry.identity, error.message);
-        link_condemn(&router->links, link);
-    }
-    return link;
-}
-
-static void
-take_frame(struct router *router, zmq_msg_t *routing_id, zmq_msg_t *frame, bool whole)
-{
-    uint64_t session = session_of(frame);
-    struct link *link = session ? links_find(&router->links, session) : NULL;
-    if (!link && session)
-        link = admit_link(router, session, routing_id, frame);
-    if (!link || link->ended) {
-        metric_add(router->frames_unknown, 1);
-        return;
-    }
-    link->taken += zmq_msg_size(frame) + WIRE_OVERHEAD;
-    if (whole)
-        core_receive(router->core, session,
-                     (struct bytes){zmq_msg_data(frame), zmq_msg_size(frame)}, router->now);
-    else
-        core_misbehaved(router->core, session, "several_frames", router->now);
-}
-
-/* False: nothing is waiting. */
-static bool
-receive(struct router *router)
-{
-    zmq_msg_t routing_id, frame, rest;
-    zmq_msg_init(&routing_id);
-    if (zmq_msg_recv(&routing_id, router->socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&routing_id);
-        return false;
-    }
-    zmq_msg_init(&frame);
-    bool whole = zmq_msg_more(&routing_id) && zmq_msg_recv(&frame, router->socket, 0) >= 0;
-    bool more = whole && zmq_msg_more(&frame);
-    whole = whole && !more;
-    while (more) {
-        zmq_msg_init(&rest);
-        more = zmq_msg_recv(&rest, router->socket, 0) >= 0 && zmq_msg_more(&rest);
-        zmq_msg_close(&rest);
-    }
-    take_frame(router, &routing_id, &frame, whole);
-    zmq_msg_close(&frame);
-    zmq_msg_close(&routing_id);
-    return true;
 }
 
 /* ---- the loop */
@@ -536,25 +320,43 @@ inspect(struct router *router)
     }
 }
 
+/* What the other threads have done. */
+static void
+take_done(struct router *router)
+{
+    struct tap_chunk *chunk = tap_thread_chunks(router->tap);
+    while (chunk) {
+        struct tap_chunk *next = chunk->next;
+        core_tap_chunk(router->core, &chunk, router->now);
+        chunk = next;
+    }
+    uint64_t ticket;
+    bool written;
+    while (router->audit && audit_log_answer(router->audit, &ticket, &written))
+        core_audited(router->core, ticket, written, router->now);
+}
+
+/* Returns for how long to wait at most, in ms. */
 static long
 turn(struct router *router)
 {
+    if (router->mail.more)
+        mail_link_take(&router->mail, router->core, router->now);
+    router_work_off(router);
+    bool more = !router_receive_all(router);
     router->now = clock_now(router->options->clock);
-    monitor_drain(router->monitor, router->now.monotonic_us);
-    int count = 0;
-    while (count < BATCH && receive(router))
-        count++;
-    router->now = clock_now(router->options->clock);
-    uint64_t next_us = core_tick(router->core, router->now);
-    core_flush(router->core, router->now);
+    core_tick(router->core, router->now);
     inspect(router);
     close_condemned(router);
-    if (count == BATCH)
+    uint64_t next_us = core_flush(router->core, router->now);
+    tap_thread_wake(router->tap);
+    if (more || router->mail.more || !list_is_empty(&router->links.unfinished) ||
+        !list_is_empty(&router->links.condemned) || next_us <= router->now.monotonic_us)
         return 0;
-    if (links_flush(&router->links))
-        return RETRY_MS;
-    if (next_us <= router->now.monotonic_us)
+    /* Sending takes in what libzmq has to tell, and its descriptor does not tell of it again. */
+    if (router->sent && waiter_has_input(router->socket))
         return 0;
+    router->sent = false;
     uint64_t left_ms = (next_us - router->now.monotonic_us + 999) / 1000;
     uint64_t max_ms = monitor_count(router->monitor) == 0 ? POLL_MAX_MS : INSPECT_US / 1000;
     return (long)(left_ms < max_ms ? left_ms : max_ms);
@@ -563,22 +365,28 @@ turn(struct router *router)
 enum status
 router_run(struct router *router, void *control, struct error *error)
 {
-    zmq_pollitem_t items[] = {
-        {router->socket, 0, ZMQ_POLLIN, 0},
-        {monitor_socket(router->monitor), 0, ZMQ_POLLIN, 0},
-        {zap_socket(router->zap), 0, ZMQ_POLLIN, 0},
-        {control, 0, ZMQ_POLLIN, 0},
-    };
-    for (;;) {
-        long timeout_ms = turn(router);
-        if (zmq_poll(items, (int)(sizeof items / sizeof items[0]), timeout_ms) < 0 &&
-            errno != EINTR)
-            return fail(error, "wait for messages");
-        if (items[2].revents) {
+    struct waiter waiter = {.count = 0};
+    waiter_add_fd(&waiter, waiter_socket_fd(router->socket)); /* each turn receives from it */
+    unsigned told = waiter_add_socket(&waiter, monitor_socket(router->monitor));
+    unsigned unguarded = waiter_add_socket(&waiter, zap_socket(router->zap));
+    unsigned stopped = waiter_add_socket(&waiter, control);
+    unsigned tapped = waiter_add_fd(&waiter, tap_thread_fd(router->tap));
+    unsigned mailed = waiter_add_fd(&waiter, mail_link_fd(&router->mail));
+    unsigned audited = waiter_add_fd(&waiter, router->audit ? audit_log_fd(router->audit) : -1);
+    while (!waiter.ready[stopped]) {
+        if (waiter.ready[unguarded]) {
             error_set(error, "the authentication thread has ended: nobody can be let in any more");
             return STATUS_INTERNAL;
         }
-        if (items[3].revents)
-            return STATUS_OK;
+        router->now = clock_now(router->options->clock);
+        if (waiter.ready[told])
+            monitor_drain(router->monitor, router->now.monotonic_us);
+        if (waiter.ready[mailed])
+            mail_link_take(&router->mail, router->core, router->now);
+        if (waiter.ready[tapped] || waiter.ready[audited])
+            take_done(router);
+        if (!waiter_wait(&waiter, turn(router)))
+            return fail(error, "wait for messages");
     }
+    return STATUS_OK;
 }

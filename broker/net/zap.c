@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+#include "kernel/identity.h"
+
 enum {
     FRAMES = 7, /* version, request id, domain, address, routing id, mechanism, credentials */
     FRAME_MAX = 512
@@ -19,6 +21,7 @@ struct zap {
     void *inner;   /* PAIR: the thread's end */
     void *outer;   /* PAIR: the owner's end */
     struct keytable *keys;
+    struct audit_log *audit;
     const struct logger *logger;
     uint64_t sessions;
     pthread_t thread;
@@ -126,15 +129,39 @@ answer(struct zap *zap, const struct zap_request *request, const struct key_entr
     return sent;
 }
 
+/* Whose key it was when it is a revoked one, and its fingerprint: the key itself is public, but
+ * nobody's business either. */
+static void
+audit_refusal(struct zap *zap, const struct zap_request *request, const struct key_entry *entry)
+{
+    char fingerprint[FINGERPRINT_TEXT_SIZE] = "";
+    char detail[64 + FRAME_MAX];
+    struct text actor = text_of(entry->revoked ? entry->identity : "unknown");
+    struct bytes key = {request->frames[CREDENTIALS].data, request->frames[CREDENTIALS].size};
+    if (request->readable && key.size == CURVE_KEY_SIZE)
+        identity_fingerprint(actor, key, fingerprint);
+    snprintf(detail, sizeof detail, "%s, from %.*s",
+             entry->revoked ? "revoked key" : *fingerprint ? "unknown key" : "no key",
+             (int)request->frames[ADDRESS].size, (const char *)request->frames[ADDRESS].data);
+    struct audit_entry line = {.event = "connection.refused",
+                               .actor = text_of(*fingerprint ? fingerprint : "unknown"),
+                               .action = text_of("connect"),
+                               .resource = text_of("service:bus"),
+                               .outcome = "refused",
+                               .detail = text_of(detail)};
+    audit_log_tell(zap->audit, &line, 0);
+}
+
 static bool
 handle(struct zap *zap)
 {
     struct zap_request request;
-    struct key_entry entry;
+    struct key_entry entry = {.revoked = false};
     if (!receive(zap, &request))
         return false;
     if (is_allowed(zap, &request, &entry))
         return answer(zap, &request, &entry);
+    audit_refusal(zap, &request, &entry);
     log_warn(zap->logger, "refused a connection from %.*s: unknown or revoked key",
              (int)request.frames[ADDRESS].size, (const char *)request.frames[ADDRESS].data);
     return answer(zap, &request, NULL);
@@ -177,13 +204,14 @@ open_sockets(struct zap *zap, void *zmq_context)
 }
 
 enum status
-zap_start(struct zap **zap_p, void *zmq_context, struct keytable *keys, const struct logger *logger,
-          struct error *error)
+zap_start(struct zap **zap_p, void *zmq_context, struct keytable *keys, struct audit_log *audit,
+          const struct logger *logger, struct error *error)
 {
     struct zap *zap = calloc(1, sizeof *zap);
     if (!zap)
         return STATUS_NOMEM;
     zap->keys = keys;
+    zap->audit = audit;
     zap->logger = logger;
     if (!open_sockets(zap, zmq_context)) {
         error_set(error, "open the authentication handler: %s", zmq_strerror(zmq_errno()));

@@ -8,6 +8,7 @@
 #ifndef SOS_BROKER_NET_ZAP_H
 #define SOS_BROKER_NET_ZAP_H
 
+#include "broker/net/audit_log.h"
 #include "broker/net/keytable.h"
 #include "kernel/error.h"
 #include "kernel/log.h"
@@ -19,9 +20,10 @@
 
 struct zap;
 
-/* Bound and running when it returns. keys and logger outlive it. */
+/* Bound and running when it returns. keys, audit and logger outlive it. audit: told of each key
+ * that is refused; may be NULL. */
 enum status zap_start(struct zap **zap_p, void *zmq_context, struct keytable *keys,
-                      const struct logger *logger, struct error *error);
+                      struct audit_log *audit, const struct logger *logger, struct error *error);
 void zap_stop(struct zap **zap_p);
 
 /* Becomes readable when the thread has ended: nobody can be let in any more. */

@@ -5,8 +5,10 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "broker/core/channel_table.h"
 #include "broker/core/core.h"
 #include "broker/core/state.h"
+#include "broker/core/tap_record.h"
 #include "kernel/assert.h"
 #include "kernel/message.h"
 #include "kernel/pack.h"
@@ -51,7 +53,8 @@ struct world {
 };
 
 static struct ed25519_public_key river_public;
-static struct buffer token; /* lets agent:kasra tap */
+static struct buffer token;         /* lets agent:kasra tap */
+static struct buffer publish_token; /* and speak to squads */
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -122,6 +125,7 @@ sink_send(void *context, peer_number peer, struct bytes frame)
     struct slot *slot = slot_of(w, peer);
     ASSERT(slot);
     ASSERT(frame.size > 0 && frame.size <= FRAME_SIZE_MAX);
+    size_t size = frame.size, records = 0;
     while (frame.size > 0) {
         struct message message;
         size_t used;
@@ -130,7 +134,9 @@ sink_send(void *context, peer_number peer, struct bytes frame)
         /* Only the gateway of this world may act for others. */
         ASSERT(message.principal.size == 0 || text_equal_string(message.source, "service:gateway"));
         frame = (struct bytes){frame.data + used, frame.size - used};
+        records++;
     }
+    ASSERT(records <= OUTBOUND_RECORDS && (size <= OUTBOUND_BYTES || records == 1));
     if (slot->answer == CORE_GONE)
         slot->number = 0;
     return slot->number ? slot->answer : CORE_GONE;
@@ -260,8 +266,8 @@ check_requests(const struct core *core, const struct peer *peer, size_t *kept)
     for (struct list_node *node = peer->requests.next; node != &peer->requests; node = node->next) {
         const struct request *request = CONTAINER_OF(node, struct request, peer_link);
         ASSERT(request->requester == peer);
-        ASSERT(!request->service == !!request->tap);
-        ASSERT(request->tap || request->waiting == !request->instance);
+        ASSERT(!request->service == !!request->work_ops);
+        ASSERT(!request->service || request->waiting == !request->instance);
         ASSERT(request->up.credit <= core->options.stream_credit);
         ASSERT(request->down.credit <= core->options.stream_credit);
         *kept += request->kept ? request->copy_size : 0;
@@ -269,17 +275,80 @@ check_requests(const struct core *core, const struct peer *peer, size_t *kept)
     return peer->request_count;
 }
 
+/* Returns how many bytes wait. */
+static size_t
+check_outbound(const struct core *core, const struct peer *peer)
+{
+    const struct outbound *outbound = &peer->outbound;
+    size_t size = 0;
+    for (const struct parcel *parcel = outbound->first; parcel; parcel = parcel->next) {
+        ASSERT(parcel->records > 0 && parcel->size > 0 && parcel->size <= parcel->capacity);
+        ASSERT(parcel->next || parcel == *outbound->last);
+        size += parcel->size;
+    }
+    ASSERT(outbound->size == size && size <= OUTBOUND_PEER_MAX);
+    ASSERT(!outbound->first == !outbound->last);
+    ASSERT(list_is_linked(&outbound->link) == (outbound->first || outbound->stuck));
+    ASSERT(!outbound->stuck || outbound_next_us(core) != UINT64_MAX);
+    return size;
+}
+
+/* Returns how many subscriptions there are. */
+static size_t
+check_channel(const struct core *core, const struct channel *channel)
+{
+    const struct history *history = &channel->history;
+    size_t bytes = 0;
+    ASSERT(channel->subscription_count == length_of(&channel->subscriptions));
+    ASSERT(history->count <= core->options.channel_history_max);
+    for (uint64_t seq = history_first(channel); seq <= channel->seq; seq++) {
+        struct message event;
+        size_t used;
+        struct bytes record = history_at(channel, seq);
+        ASSERT(message_decode(&event, record, &used, NULL) == STATUS_OK && event.seq == seq);
+        ASSERT(event.kind == KIND_EVENT && text_equal(event.target, channel->name));
+        ASSERT(event.capability.size == 0 && event.principal.size == 0);
+        bytes += record.size;
+    }
+    ASSERT(bytes <= history->bytes);
+    ASSERT(history->bytes <= core->options.channel_history_bytes_max);
+    ASSERT(list_is_linked(&channel->keeping) || history->count == 0);
+    ASSERT(!list_is_linked(&channel->idle) || channel->subscription_count == 0);
+    return channel->subscription_count;
+}
+
+static void
+check_channels(const struct core *core)
+{
+    const struct channels *channels = core->channels;
+    size_t count = 0, bytes = 0, matches = 0, exact = 0;
+    for (struct list_node *node = channels->all.next; node != &channels->all; node = node->next) {
+        const struct channel *channel = CONTAINER_OF(node, struct channel, all);
+        exact += check_channel(core, channel);
+        matches += length_of(&channel->matches);
+        bytes += channel->history.bytes;
+        count++;
+    }
+    ASSERT(channels->table.count == count && count <= core->options.channels_max);
+    ASSERT(channels->kept_bytes == bytes && bytes <= core->options.channel_bytes_max);
+    ASSERT(channels->matches == matches);
+    ASSERT(channels->subscriptions == exact + channels->pattern_subscriptions);
+    ASSERT(list_is_empty(&channels->slow));
+}
+
 static void
 check(struct world *w)
 {
     const struct core *core = w->core;
-    size_t requests = 0, kept = 0, unknown = 0, live = 0;
+    check_channels(core);
+    size_t requests = 0, kept = 0, unknown = 0, live = 0, sending = 0;
     ASSERT(list_is_empty(&core->doomed));
     for (struct list_node *node = core->all_peers.next; node != &core->all_peers;
          node = node->next) {
         const struct peer *peer = CONTAINER_OF(node, struct peer, all);
         ASSERT(slot_of(w, peer->number));
         requests += check_requests(core, peer, &kept);
+        sending += check_outbound(core, peer);
         live++;
     }
     for (struct list_node *node = core->all_services.next; node != &core->all_services;
@@ -292,6 +361,7 @@ check(struct world *w)
     ASSERT(core->requests.count == requests && requests <= core->options.pending_max);
     ASSERT(core->kept_bytes == kept && kept <= core->options.held_bytes_max);
     ASSERT(core->unknown_services == unknown && unknown <= SERVICES_MAX);
+    ASSERT(core->sending.size == sending);
     ASSERT(core->tap_count == length_of(&core->taps) && core->tap_count <= TAPS_MAX);
     for (size_t i = 0; i < SLOTS; i++)
         live -= w->slots[i].number != 0;
@@ -546,6 +616,65 @@ add_ready(struct world *w, const struct slot *slot, struct buffer *frame)
     buffer_clear(&payload);
 }
 
+static const char *const topics[] = {"squad:eng",   "squad:ops",     "squad:*",       "*",
+                                     "agent:*:x",   "agent:kasra:x", "system:events", "agent:kasra",
+                                     "squad:[eo]*", "squad:?ng",     "guild:a",       "nonsense"};
+
+/* The operations, each with the fields that it needs. */
+static void
+pack_channel_call(struct world *w, const struct slot *slot, const char *type, struct buffer *out)
+{
+    const char *topic = choose(w, topics, COUNT(topics));
+    pack_map(out, 6);
+    pack_pair_string(out, "channel", topic);
+    pack_pair_string(out, "pattern", topic);
+    pack_pair_string(out, "channels", topic);
+    pack_pair_string(out, "inbox",
+                     strcmp(type, "bus_listen") == 0 && take(w) & 1 ? "watch" : "none");
+    pack_pair_string(out, "agent_id",
+                     take(w) < 250 ? identities[slot->identity] : "agent:somebody");
+    pack_pair_string(out, "from", identities[slot->identity]);
+}
+
+/* What is said to channels, and asked of them. */
+static void
+add_channel_record(struct world *w, const struct slot *slot, struct buffer *frame)
+{
+    static const char *const calls[] = {"bus_publish", "bus_history", "bus_channels", "bus_peers",
+                                        "bus_listen"};
+    static const enum kind kinds[] = {KIND_PUBLISH, KIND_SUBSCRIBE, KIND_UNSUBSCRIBE, KIND_REQUEST};
+    struct buffer payload;
+    uint8_t form = take(w);
+    struct message message = {.kind = kinds[form % 4],
+                              .flags = form & 16 ? MESSAGE_CONFIRM | MESSAGE_STREAM : 0,
+                              .capability =
+                                  form & 8 ? buffer_text(&publish_token) : (struct text){0},
+                              .id = take_id(w),
+                              .source = text_of(identities[slot->identity]),
+                              .timestamp_us = w->now.wall_us};
+    buffer_init(&payload);
+    if (message.kind == KIND_REQUEST) {
+        const char *type = choose(w, calls, COUNT(calls));
+        message.target = text_of("service:bus");
+        message.type = text_of(type);
+        message.flags = MESSAGE_STREAM;
+        pack_channel_call(w, slot, type, &payload);
+    } else if (message.kind == KIND_PUBLISH) {
+        message.target = text_of(choose(w, topics, COUNT(topics)));
+        if (form & 32)
+            pack_payload(w, slot, &payload);
+    } else {
+        pack_map(&payload, 1 + (form >> 6 & 1));
+        pack_pair_string(&payload, form & 128 && take(w) > 250 ? "inbox" : "channel",
+                         choose(w, topics, COUNT(topics)));
+        if (form & 64)
+            pack_pair_uint(&payload, "after", take_number(w));
+    }
+    message.payload = buffer_bytes(&payload);
+    message_encode(frame, &message, NULL);
+    buffer_clear(&payload);
+}
+
 static void
 hand_in(struct world *w, const struct slot *slot, struct bytes frame)
 {
@@ -555,7 +684,15 @@ hand_in(struct world *w, const struct slot *slot, struct bytes frame)
         return;
     if (frame.size > 0)
         memcpy(copy, frame.data, frame.size);
-    core_receive(w->core, slot->number, (struct bytes){copy, frame.size}, w->now);
+    struct bytes rest = {copy, frame.size};
+    while (slot->number != 0) {
+        size_t taken = core_receive(w->core, slot->number, rest, w->now);
+        ASSERT(taken <= rest.size && (taken > 0 || frame.size == 0));
+        rest = (struct bytes){rest.data + taken, rest.size - taken};
+        if (rest.size == 0)
+            break;
+        core_flush(w->core, w->now);
+    }
     free(copy);
 }
 
@@ -566,6 +703,10 @@ say_records(struct world *w, const struct slot *slot, unsigned count)
     buffer_init(&frame);
     for (unsigned i = 0; i < count; i++) {
         uint8_t what = take(w);
+        if (what >= 160 && what < 224) {
+            add_channel_record(w, slot, &frame);
+            continue;
+        }
         switch (what % 8) {
         case 0:
             add_ready(w, slot, &frame);
@@ -628,8 +769,9 @@ pass_time(struct world *w, uint8_t choice)
     uint64_t step_ms = steps_ms[choice % COUNT(steps_ms)];
     w->now.monotonic_us += step_ms * 1000;
     w->now.wall_us += step_ms * 1000;
-    uint64_t next_us = core_tick(w->core, w->now);
-    ASSERT(next_us > w->now.monotonic_us || choice >= 128);
+    core_tick(w->core, w->now);
+    uint64_t next_us = core_flush(w->core, w->now);
+    ASSERT(next_us > w->now.monotonic_us);
 }
 
 static void
@@ -656,6 +798,7 @@ step(struct world *w)
         break;
     case 5:
         core_flush(w->core, w->now);
+        ASSERT(list_is_empty(&w->core->sending.dirty));
         break;
     case 6:
         if (event < 24)
@@ -666,7 +809,7 @@ step(struct world *w)
             w->pins_fail = event & 64;
         break;
     default:
-        say_records(w, slot, 1 + (event >= 240) * 3);
+        say_records(w, slot, event >= 250 ? 100 : event >= 240 ? 4 : 1);
     }
 }
 
@@ -681,6 +824,8 @@ check_that_nothing_is_left(struct world *w)
     ASSERT(core_peer_count(w->core) == 0);
     ASSERT(w->core->requests.count == 0 && w->core->tap_count == 0);
     ASSERT(w->core->kept_bytes == 0 && w->core->unknown_services == 0);
+    ASSERT(w->core->sending.size == 0);
+    ASSERT(w->core->channels->subscriptions == 0 && w->core->listen_bytes == 0);
     ASSERT(core_tick(w->core, w->now) == TIMERS_NONE);
 }
 
@@ -699,6 +844,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     crypto_sign_seed_keypair(river_public.bytes, secret.bytes, seed);
     buffer_init(&token);
     ASSERT(capability_issue(&token, &grant, &secret, NULL) == STATUS_OK);
+    grant.action = "bus:publish";
+    grant.resource = "squad:*";
+    buffer_init(&publish_token);
+    ASSERT(capability_issue(&publish_token, &grant, &secret, NULL) == STATUS_OK);
     return 0;
 }
 
@@ -717,16 +866,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.held_max = 3;
     options.held_bytes_max = 4096;
     options.hold_ms = 500;
+    options.channels_max = 5;
+    options.channel_history_max = 4;
+    options.channel_history_bytes_max = 1000;
+    options.channel_bytes_max = 2000;
+    options.require_capabilities = size > 0 && data[size - 1] & 1;
     options.capability_keys = &river_public;
     options.capability_key_count = 1;
-    struct core_sink sink = {&w,
-                             sink_send,
-                             sink_cut,
-                             sink_key_add,
-                             sink_key_revoke,
-                             sink_key_list,
-                             sink_pin_find,
-                             sink_pin_set};
+    struct core_sink sink = {.context = &w,
+                             .send = sink_send,
+                             .cut = sink_cut,
+                             .key_add = sink_key_add,
+                             .key_revoke = sink_key_revoke,
+                             .key_list = sink_key_list,
+                             .pin_find = sink_pin_find,
+                             .pin_set = sink_pin_set};
     w.core = core_new(&options, &sink, w.now);
     if (!w.core)
         return 0;

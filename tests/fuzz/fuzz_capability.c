@@ -18,9 +18,9 @@ static void
 check(const struct capability *capability)
 {
     static const struct ed25519_public_key key = {{0x66, 0x6f, 0x72}}; /* nobody holds its secret */
-    const struct capability_request request = {text_of(capability_action(capability)),
-                                               text_of(capability_resource(capability)),
-                                               text_of(capability_subject(capability))};
+    const struct capability_request request = {.action = text_of(capability_action(capability)),
+                                               .resource = text_of(capability_resource(capability)),
+                                               .subject = text_of(capability_subject(capability))};
     struct error error = ERROR_INIT;
     require(capability_check(capability, &key, 1, &request, 0, &error) == STATUS_TOKEN_INVALID);
     require(error.message[0] != '\0');

@@ -24,5 +24,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (!glob_match((struct text){"*", 1}, text))
         abort();
+    /* What is covered matches nothing that the wider pattern does not: itself, when it is plain. */
+    bool covers = glob_covers(pattern, text);
+    if (!glob_covers((struct text){"*", 1}, text) || !glob_covers(text, text))
+        abort();
+    if (covers && !glob_is_pattern(text) && !matches)
+        abort();
     return 0;
 }

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/core/peers.h"
+#include "fixture_tap.h"
+
 static enum core_sent
 sink_send(void *context, peer_number peer, struct bytes frame)
 {
@@ -104,15 +107,16 @@ sink_pin_set(void *context, struct text service, const struct pin *pin, struct e
 void
 fixture_restart(struct fixture *f)
 {
-    struct core_sink sink = {f,
-                             sink_send,
-                             sink_cut,
-                             sink_key_add,
-                             sink_key_revoke,
-                             sink_key_list,
-                             sink_pin_find,
-                             sink_pin_set,
-                             NULL};
+    struct core_sink sink = {.context = f,
+                             .send = sink_send,
+                             .cut = sink_cut,
+                             .key_add = sink_key_add,
+                             .key_revoke = sink_key_revoke,
+                             .key_list = sink_key_list,
+                             .pin_find = sink_pin_find,
+                             .pin_set = sink_pin_set,
+                             .mail = f->mail ? fixture_mail_ask : NULL};
+    fixture_tap_attach(f, &sink);
     core_destroy(&f->core);
     f->core = core_new(&f->options, &sink, f->now);
     assert_non_null(f->core);
@@ -137,6 +141,8 @@ fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     core_destroy(&f->core);
+    fixture_mail_clear(f);
+    fixture_tap_clear(f);
     for (size_t peer = 0; peer < PEERS; peer++) {
         for (size_t i = 0; i < f->outboxes[peer].count; i++)
             free((void *)(uintptr_t)f->outboxes[peer].frames[i].data);
@@ -152,6 +158,7 @@ advance_ms(struct fixture *f, uint64_t ms)
     f->now.monotonic_us += ms * 1000;
     f->now.wall_us += ms * 1000;
     core_tick(f->core, f->now);
+    core_flush(f->core, f->now);
 }
 
 void
@@ -181,8 +188,14 @@ add_record(struct fixture *f, peer_number peer, struct message record)
 void
 deliver(struct fixture *f, peer_number peer)
 {
-    core_receive(f->core, peer, buffer_bytes(&f->frame), f->now);
-    core_flush(f->core, f->now);
+    struct bytes rest = buffer_bytes(&f->frame);
+    do {
+        size_t taken = core_receive(f->core, peer, rest, f->now);
+        assert_true(taken > 0 && taken <= rest.size);
+        rest = (struct bytes){rest.data + taken, rest.size - taken};
+        fixture_tap_run(f);
+        core_flush(f->core, f->now);
+    } while (rest.size > 0);
     buffer_reset(&f->frame);
 }
 
@@ -270,19 +283,34 @@ answer(struct fixture *f, peer_number peer, const struct uuid *request, const ch
     buffer_clear(&payload);
 }
 
+/* Beyond the record at which the outbox stands. */
+static void
+pass(struct outbox *outbox)
+{
+    const uint8_t *at = outbox->frames[outbox->read].data + outbox->offset;
+    outbox->offset +=
+        4 + ((size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | (size_t)at[3]);
+    if (outbox->offset < outbox->frames[outbox->read].size)
+        return;
+    outbox->read++;
+    outbox->offset = 0;
+}
+
 static bool
 peek(struct fixture *f, peer_number peer)
 {
     struct outbox *outbox = &f->outboxes[peer];
     struct error error = ERROR_INIT;
+    fixture_tap_run(f);
+    core_flush(f->core, f->now);
     while (outbox->read < outbox->count) {
         size_t used;
         struct bytes frame = outbox->frames[outbox->read];
-        assert_int_equal(message_decode(&f->received, frame, &used, &error), STATUS_OK);
-        assert_int_equal(used, frame.size);
+        struct bytes rest = {frame.data + outbox->offset, frame.size - outbox->offset};
+        assert_int_equal(message_decode(&f->received, rest, &used, &error), STATUS_OK);
         if (f->received.kind != KIND_HEARTBEAT)
             return true;
-        outbox->read++;
+        pass(outbox);
     }
     return false;
 }
@@ -291,8 +319,30 @@ const struct message *
 take(struct fixture *f, peer_number peer)
 {
     assert_true(peek(f, peer));
-    f->outboxes[peer].read++;
+    pass(&f->outboxes[peer]);
     return &f->received;
+}
+
+void
+choke(struct fixture *f, peer_number number)
+{
+    static const uint8_t filling[RECORD_SIZE_MAX / 8];
+    struct peer *peer = peers_find(f->core, number);
+    struct message beat = {.kind = KIND_HEARTBEAT,
+                           .source = text_of("service:bus"),
+                           .payload = {filling, sizeof filling}};
+    struct buffer record;
+    buffer_init(&record);
+    f->outboxes[number].full = true;
+    enum core_sent sent = CORE_SENT;
+    for (; sent == CORE_SENT || beat.payload.size > 0; beat.payload.size /= 2) {
+        buffer_reset(&record);
+        assert_int_equal(message_encode(&record, &beat, NULL), STATUS_OK);
+        do
+            sent = peer_send(f->core, peer, buffer_bytes(&record));
+        while (sent == CORE_SENT);
+    }
+    buffer_clear(&record);
 }
 
 const struct message *

@@ -20,14 +20,20 @@ enum { PEERS = 8, OUTBOX_MAX = 2048, PINS = 4 };
 struct outbox {
     struct bytes frames[OUTBOX_MAX];
     size_t count;
-    size_t read;
-    bool full; /* the next sends are refused */
+    size_t read;   /* frames that were taken whole */
+    size_t offset; /* and bytes of the next one */
+    bool full;     /* the next sends are refused */
     bool gone;
     const char *cut; /* reason */
 };
 
+struct fake_mail;
+
+struct fixture_tap;
+
 struct fixture {
     struct core *core;
+    struct fake_mail *mail; /* fixture_mail.h; NULL: the broker has no inboxes */
     struct core_options options;
     struct now now;
     struct uuid_source ids;
@@ -47,6 +53,7 @@ struct fixture {
     uint32_t listed_limit;
     size_t keys_added;
     size_t keys_revoked;
+    struct fixture_tap *tap;
 };
 
 int fixture_setup(void **state);
@@ -78,6 +85,10 @@ void answer(struct fixture *f, peer_number peer, const struct uuid *request, con
 
 /* The next record that the peer was sent into f->received; fails the test when there is none. */
 const struct message *take(struct fixture *f, peer_number peer);
+/* The peer takes nothing more, and as much waits for it as may: what comes now finds it full. Until
+ * full is false again and 2 ms have passed. */
+void choke(struct fixture *f, peer_number peer);
+
 /* As take(), passing over heartbeats; checks kind. */
 const struct message *take_kind(struct fixture *f, peer_number peer, enum kind kind);
 bool has_nothing(struct fixture *f, peer_number peer);
@@ -87,5 +98,9 @@ void assert_refused(const struct message *record, enum status status, const char
 bool was_cut(const struct fixture *f, peer_number peer);
 double count_of(struct fixture *f,
                 const char *line); /* a series in the metrics' text, -1 when absent */
+
+/* Of the mailbox. */
+bool fixture_mail_ask(void *context, struct mail_op **op_p);
+void fixture_mail_clear(struct fixture *f);
 
 #endif

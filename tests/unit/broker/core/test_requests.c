@@ -268,7 +268,7 @@ an_instance_whose_pipe_is_full_is_tried_again_in_order(void **state)
     struct fixture *f = *state;
     join_greeted(f, 1, "agent:kasra");
     join_service(f, 2, "memory", true, 0);
-    f->outboxes[2].full = true;
+    choke(f, 2);
     struct uuid first = ask(f, 1, "memory", 0, 0);
     f->outboxes[2].full = false;
     struct uuid second = ask(f, 1, "memory", 0, 0);
@@ -384,7 +384,7 @@ a_reply_that_meets_a_full_peer_is_dropped_and_counted(void **state)
     join_greeted(f, 1, "agent:kasra");
     join_service(f, 2, "memory", true, 0);
     struct uuid id = ask(f, 1, "memory", 0, 0);
-    f->outboxes[1].full = true;
+    choke(f, 1);
     answer(f, 2, &id, "lost");
     assert_true(has_nothing(f, 1));
     assert_true(count_of(f, "sos_bus_dropped_total{reason=\"peer_full\"} ") == 1);

@@ -136,7 +136,7 @@ a_consumer_that_does_not_keep_up_has_its_stream_cancelled(void **state)
 {
     struct fixture *f = *state;
     struct uuid id = open_stream(f, MESSAGE_STREAM);
-    f->outboxes[1].full = true;
+    choke(f, 1);
     chunk(f, 2, &id, 0, 0);
     take_kind(f, 2, KIND_CANCEL);
     assert_true(count_of(f, "sos_bus_pending ") == 0);

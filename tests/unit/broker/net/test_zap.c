@@ -52,7 +52,7 @@ setup(void **state)
     keytable_add(f->keys, text_of("agent:old"), text_of(f->revoked.public_key), false, 1, &error);
     keytable_revoke(f->keys, text_of("agent:old"));
     f->context = zmq_ctx_new();
-    assert_int_equal(zap_start(&f->zap, f->context, f->keys, &f->logger, &error), STATUS_OK);
+    assert_int_equal(zap_start(&f->zap, f->context, f->keys, NULL, &f->logger, &error), STATUS_OK);
     f->asker = zmq_socket(f->context, ZMQ_REQ);
     zmq_setsockopt(f->asker, ZMQ_LINGER, &zero, sizeof zero);
     assert_int_equal(zmq_connect(f->asker, "inproc://zeromq.zap.01"), 0);

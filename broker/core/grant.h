@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* broker/core/grant.h - rights that a session's tokens gave: a token is shown once and holds until
+ * it expires or the session ends. */
+#ifndef SOS_BROKER_CORE_GRANT_H
+#define SOS_BROKER_CORE_GRANT_H
+
+#include "broker/core/state.h"
+#include "kernel/authorise.h"
+
+enum { GRANTS_MAX = 64 /* of a session; the one that expires first gives way */ };
+
+/* authorise(), but a peer that does not act for others has at most TOKEN_CHECKS_PER_SECOND tokens
+ * checked whose signature is not known yet (RATE_LIMITED). */
+enum status grant_authorise(struct core *core, struct peer *peer, const struct claim *claim,
+                            struct error *error);
+
+/* The same with the rights of the session: none of its own is needed for what an earlier token of
+ * this peer, which speaks for itself, covers. */
+enum status grant_check(struct core *core, struct peer *peer, const struct claim *claim,
+                        struct error *error);
+
+/* Counts one token against the limit above, unless it is known. For operations that check tokens by
+ * themselves. */
+enum status grant_check_rate(struct core *core, struct peer *peer, struct text token,
+                             struct error *error);
+
+#endif
