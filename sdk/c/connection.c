@@ -151,6 +151,33 @@ connection_load(struct connection *connection, const char *swarm_path, const cha
     return status;
 }
 
+enum status
+connection_load_home(struct connection *connection, const char *swarm_path, const char *key_path,
+                     struct error *error)
+{
+    struct connection loaded;
+    memset(&loaded, 0, sizeof loaded);
+    enum status status = take_file(&loaded, key_path, true, error);
+    bool complete = *loaded.endpoint && *loaded.broker_public_key;
+    if (status == STATUS_OK) {
+        status = take_file(&loaded, swarm_path, false, error);
+        if (status == STATUS_NOT_FOUND && complete)
+            status = STATUS_OK;
+    }
+    if (status == STATUS_OK)
+        status = check(&loaded, swarm_path, key_path, error);
+    if (status == STATUS_OK)
+        *connection = loaded;
+    connection_clear(&loaded);
+    return status;
+}
+
+enum status
+connection_check(const struct connection *connection, struct error *error)
+{
+    return check(connection, "connection", "connection", error);
+}
+
 static void
 append_member(struct buffer *out, const char *separator, const char *name, const char *value)
 {

@@ -29,6 +29,15 @@ struct connection {
 enum status connection_load(struct connection *connection, const char *swarm_path,
                             const char *key_path, struct error *error);
 
+/* The same with swarm_path read over key_path: the endpoint that the home's broker has now counts,
+ * not the one of when the connection file was written. swarm_path may be absent if key_path says it
+ * all. */
+enum status connection_load_home(struct connection *connection, const char *swarm_path,
+                                 const char *key_path, struct error *error);
+
+/* Is it complete and well-formed? VALIDATION names the member. */
+enum status connection_check(const struct connection *connection, struct error *error);
+
 /* Writes a connection file, mode 0600, atomically (temporary file, fsync, rename). */
 enum status connection_save(const struct connection *connection, const char *path,
                             struct error *error);

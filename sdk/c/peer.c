@@ -94,6 +94,34 @@ open_sockets(struct peer *peer, struct error *error)
     return STATUS_OK;
 }
 
+static enum status
+take_service(struct peer *peer, const struct peer_service *service, struct error *error)
+{
+    size_t size = strlen(service->name);
+    if (size >= sizeof peer->service_name) {
+        error_set(error, "a service's name has at most %d bytes", MESSAGE_NAME_MAX);
+        return STATUS_VALIDATION;
+    }
+    memcpy(peer->service_name, service->name, size + 1);
+    peer->service = *service;
+    peer->service.name = peer->service_name;
+    peer->is_service = true;
+    return STATUS_OK;
+}
+
+enum status
+peer_announce(struct peer *peer, const struct peer_service *service, struct error *error)
+{
+    if (peer->is_service) {
+        error_set(error, "%s is announced already", peer->service.name);
+        return STATUS_CONFLICT;
+    }
+    enum status status = take_service(peer, service, error);
+    if (status == STATUS_OK)
+        session_announce(peer);
+    return status;
+}
+
 enum status
 peer_open(struct peer **peer_p, const struct peer_options *options, struct error *error)
 {
@@ -122,15 +150,9 @@ peer_open(struct peer **peer_p, const struct peer_options *options, struct error
         goto fail;
     }
     if (options->service) {
-        size_t size = strlen(options->service->name);
-        if (size >= sizeof peer->service_name) {
-            error_set(error, "a service's name has at most %d bytes", MESSAGE_NAME_MAX);
+        status = take_service(peer, options->service, error);
+        if (status != STATUS_OK)
             goto fail;
-        }
-        memcpy(peer->service_name, options->service->name, size + 1);
-        peer->service = *options->service;
-        peer->service.name = peer->service_name;
-        peer->is_service = true;
     }
     status = open_sockets(peer, error);
     if (status != STATUS_OK)
@@ -216,6 +238,12 @@ peer_refusal(const struct peer *peer)
     return &peer->refusal;
 }
 
+enum status
+peer_refusal_status(const struct peer *peer)
+{
+    return *peer->refusal.message ? peer->refusal_status : STATUS_OK;
+}
+
 uint64_t
 peer_epoch(const struct peer *peer)
 {
@@ -231,7 +259,12 @@ peer_stream_credit(const struct peer *peer)
 struct message
 peer_message(struct peer *peer, enum kind kind)
 {
-    uint64_t wall_us = clock_now(peer->clock).wall_us;
+    return peer_message_at(peer, kind, clock_now(peer->clock).wall_us);
+}
+
+struct message
+peer_message_at(struct peer *peer, enum kind kind, uint64_t wall_us)
+{
     return (struct message){
         .version = MESSAGE_VERSION,
         .kind = kind,
@@ -258,7 +291,8 @@ receive_record(struct peer *peer, const struct message *message)
 {
     if (peer->state == PEER_REFUSED)
         return;
-    if (!session_receive(peer, message) && !calls_receive(peer, message))
+    if (!session_receive(peer, message) && !calls_receive(peer, message) &&
+        !bus_receive(peer, message))
         serve_receive(peer, message);
 }
 
@@ -292,6 +326,7 @@ receive(struct peer *peer)
         zmq_msg_close(&frame);
         return again;
     }
+    peer->session.heard_us = peer_now_us(peer);
     if (!zmq_msg_more(&frame)) {
         receive_frame(peer, (struct bytes){zmq_msg_data(&frame), zmq_msg_size(&frame)});
     } else {
@@ -317,9 +352,12 @@ peer_process(struct peer *peer)
 {
     ASSERT(!peer->processing);
     peer->processing = true;
-    session_watch(peer);
-    for (int i = 0; i < RECEIVE_FRAMES_MAX && receive(peer); i++)
-        continue;
+    int received = 0;
+    while (received < RECEIVE_FRAMES_MAX && receive(peer))
+        received++;
+    /* What was still received tells of a connection, and asking the monitor costs system calls. */
+    if (received == 0)
+        session_watch(peer);
     calls_expire(peer);
     session_timers(peer);
     calls_send_waiting(peer);

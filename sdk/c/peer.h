@@ -50,6 +50,10 @@ struct peer_callbacks {
     /* After every change of state. On loss all calls in flight have been answered before. */
     void (*on_state)(void *context, enum peer_state state);
     void *context;
+    /* What the broker says of inboxes and channels, to services and clients: deliver, event, ack,
+     * error with a correlation that no call has, control `events_dropped`. Borrowed as above. NULL:
+     * errors are logged, the others passed over. */
+    void (*on_bus)(void *context, const struct message *message);
 };
 
 struct peer_options {
@@ -80,6 +84,7 @@ bool peer_process(struct peer *peer);
 uint64_t peer_deadline_us(const struct peer *peer); /* monotonic */
 enum peer_state peer_state(const struct peer *peer);
 const struct error *peer_refusal(const struct peer *peer);
+enum status peer_refusal_status(const struct peer *peer); /* OK: no refusal so far */
 uint64_t peer_epoch(const struct peer *peer); /* of the broker, 0 before the first welcome */
 
 /* ---- calling */
@@ -107,6 +112,7 @@ struct peer_request {
     struct text capability;
     struct text principal;
     struct bytes metadata;
+    const struct uuid *id; /* the request's; NULL: a new one. ALREADY_EXISTS when a call has it */
     peer_reply_fn *on_reply;
     peer_chunk_fn *on_chunk; /* may be NULL */
     void *context;
@@ -122,7 +128,26 @@ void peer_cancel(struct peer *peer, const struct uuid *id);
 /* The caller of stream `id` has consumed `chunks` chunks. */
 void peer_grant(struct peer *peer, const struct uuid *id, uint32_t chunks);
 
+/* ---- inboxes and channels */
+
+/* Says one record of the kinds send, publish, subscribe, unsubscribe, ack, nack, or control
+ * (`extend`), coalesced with others. Version, source, and, when they are nil, id and timestamp are
+ * filled in; the id is returned. What the broker answers comes through on_bus, to the same id as
+ * correlation. Nothing is kept: what was said in a session that was lost since may or may not have
+ * arrived. UNAVAILABLE without a session, BUSY when too much waits for the broker (try again after
+ * peer_process()), INVALID for other kinds, TOO_LARGE, NOMEM. */
+enum status peer_say(struct peer *peer, const struct message *message, struct uuid *id,
+                     struct error *error);
+/* The same for a record that was encoded before: whole, of one of these kinds, from this identity.
+ */
+enum status peer_say_record(struct peer *peer, struct bytes record, struct error *error);
+
 /* ---- answering (services) */
+
+/* Makes a client whose identity is service:<name> announce itself as a service from now on, as if
+ * it had been opened so. VALIDATION: the name is too long. CONFLICT: it is a service already. */
+enum status peer_announce(struct peer *peer, const struct peer_service *service,
+                          struct error *error);
 
 /* What must be kept of a request to answer it; a copy, nothing borrowed. */
 struct peer_origin {

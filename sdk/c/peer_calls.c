@@ -14,34 +14,10 @@ static const char broker_identity[] = "service:bus";
 
 /* ---- lists */
 
-static void
-link_init(struct link *list)
-{
-    list->previous = list;
-    list->next = list;
-}
-
-static void
-link_after(struct link *link, struct link *place)
-{
-    link->previous = place;
-    link->next = place->next;
-    place->next->previous = link;
-    place->next = link;
-}
-
-static void
-unlink_one(struct link *link)
-{
-    link->previous->next = link->next;
-    link->next->previous = link->previous;
-    link_init(link);
-}
-
 static struct call *
 first_of(struct link *list)
 {
-    return list->next == list ? NULL : (struct call *)(void *)list->next;
+    return link_is_empty(list) ? NULL : LINK_ENTRY(list->next, struct call, link);
 }
 
 /* ---- the table */
@@ -60,7 +36,7 @@ calls_clear(struct calls *calls)
 {
     struct call *call;
     while ((call = first_of(&calls->waiting)) || (call = first_of(&calls->in_flight))) {
-        unlink_one(&call->link);
+        link_remove(&call->link);
         free(call);
     }
     timers_clear(&calls->deadlines);
@@ -91,7 +67,7 @@ static void
 forget(struct calls *calls, struct call *call)
 {
     set_in_flight(calls, call, false);
-    unlink_one(&call->link);
+    link_remove(&call->link);
     timers_remove(&calls->deadlines, &call->deadline);
     id_table_take(&calls->by_id, &call->id);
     calls->bytes -= call->record_size;
@@ -151,8 +127,8 @@ send_call(struct peer *peer, struct call *call, bool fresh, struct error *error)
     /* The frame may have left within the post: then it is the one before the gathered. */
     call->frame_number =
         peer->outbox.records ? peer->outbox.gathered_number : peer->outbox.gathered_number - 1;
-    unlink_one(&call->link);
-    link_after(&call->link, peer->calls.in_flight.previous);
+    link_remove(&call->link);
+    link_append(&call->link, &peer->calls.in_flight);
     set_in_flight(&peer->calls, call, true);
     return STATUS_OK;
 }
@@ -178,11 +154,13 @@ calls_send_waiting(struct peer *peer)
 }
 
 static enum status
-encode_request(struct peer *peer, const struct peer_request *request, struct uuid *id,
-               struct error *error)
+encode_request(struct peer *peer, const struct peer_request *request, uint64_t wall_us,
+               struct uuid *id, struct error *error)
 {
     uint8_t trace[TRACE_BYTES];
-    struct message message = peer_message(peer, request->kind);
+    struct message message = peer_message_at(peer, request->kind, wall_us);
+    if (request->id)
+        message.id = *request->id;
     message.flags = request->flags;
     message.target = request->target;
     message.type = request->type;
@@ -208,6 +186,10 @@ check_room(const struct peer *peer, const struct peer_request *request, struct e
     if (request->ttl_ms == 0 || (request->kind != KIND_REQUEST && request->kind != KIND_CONTROL)) {
         error_set(error, "a call is a request or control with a ttl above 0");
         return STATUS_INVALID;
+    }
+    if (request->id && id_table_get(&calls->by_id, request->id)) {
+        error_set_word(error, "request_id_pending", "a call with this id waits for its answer");
+        return STATUS_ALREADY_EXISTS;
     }
     if (calls->by_id.count >= calls->max) {
         error_set(error, "%u calls wait for their answer already", calls->max);
@@ -263,7 +245,8 @@ peer_call(struct peer *peer, const struct peer_request *request, struct uuid *id
     if (status != STATUS_OK)
         return status;
     struct uuid call_id;
-    status = encode_request(peer, request, &call_id, error);
+    struct now now = clock_now(peer->clock);
+    status = encode_request(peer, request, now.wall_us, &call_id, error);
     if (status != STATUS_OK)
         return status;
     if (peer->scratch.size > peer->session.record_max) {
@@ -289,7 +272,7 @@ peer_call(struct peer *peer, const struct peer_request *request, struct uuid *id
     if (!id_table_put(&calls->by_id, &call->id, call))
         goto no_memory;
     if (!timers_set(&calls->deadlines, &call->deadline,
-                    peer_now_us(peer) + (uint64_t)request->ttl_ms * 1000)) {
+                    now.monotonic_us + (uint64_t)request->ttl_ms * 1000)) {
         id_table_take(&calls->by_id, &call->id);
         goto no_memory;
     }
@@ -303,7 +286,7 @@ peer_call(struct peer *peer, const struct peer_request *request, struct uuid *id
             return status;
         }
     } else {
-        link_after(&call->link, calls->waiting.previous);
+        link_append(&call->link, &calls->waiting);
     }
     if (id)
         *id = call_id;
@@ -391,9 +374,9 @@ calls_lost(struct peer *peer, const char *reason)
     struct link lost;
     link_init(&lost);
     /* From the youngest on, each before the other: the order among those that wait stays. */
-    while (calls->in_flight.previous != &calls->in_flight) {
-        struct call *call = (struct call *)(void *)calls->in_flight.previous;
-        unlink_one(&call->link);
+    while (!link_is_empty(&calls->in_flight)) {
+        struct call *call = LINK_ENTRY(calls->in_flight.previous, struct call, link);
+        link_remove(&call->link);
         set_in_flight(calls, call, false);
         link_after(&call->link, can_begin_again(peer, call) ? &calls->waiting : &lost);
     }

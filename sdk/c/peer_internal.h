@@ -5,6 +5,7 @@
  *   peer_session.c  hello, ready, heartbeats, loss, reconnection
  *   peer_calls.c    calls waiting and in flight, deadlines, sending again
  *   peer_serve.c    requests that this peer answers
+ *   peer_bus.c      records of inboxes and channels
  *   peer_send.c     coalescing records into frames, back-pressure
  *   peer_wait.c     one blocking call, for tools */
 #ifndef SOS_SDK_PEER_INTERNAL_H
@@ -12,6 +13,7 @@
 
 #include "kernel/timers.h"
 #include "sdk/c/id_table.h"
+#include "sdk/c/link.h"
 #include "sdk/c/peer.h"
 
 #define NEVER_US TIMERS_NONE
@@ -23,10 +25,6 @@ enum {
     SERVED_MAX = 65536,                 /* requests that this peer owes an answer */
     OUTBOX_BYTES_MAX = 8 * 1024 * 1024, /* what libzmq would not take yet */
     OUTBOX_RESERVE = 1024 * 1024        /* above it, for the records that end or steer others */
-};
-
-struct link {
-    struct link *previous, *next;
 };
 
 struct frame {
@@ -51,7 +49,7 @@ struct outbox {
 };
 
 struct call {
-    struct link link; /* first: in waiting, in_flight, or the list of the lost */
+    struct link link; /* in waiting, in_flight, or the list of the lost */
     struct uuid id;
     struct timer deadline;
     bool idempotent;
@@ -131,6 +129,7 @@ peer_now_us(const struct peer *peer)
 
 /* Kind, new id, source, time; the rest is the caller's. */
 struct message peer_message(struct peer *peer, enum kind kind);
+struct message peer_message_at(struct peer *peer, enum kind kind, uint64_t wall_us);
 struct bytes peer_trace_bytes(const struct trace *trace, uint8_t bytes[static TRACE_BYTES]);
 
 /* ---- peer_send.c */
@@ -149,6 +148,7 @@ bool peer_send_now(struct peer *peer, const struct message *message);
 
 /* ---- peer_session.c */
 void session_init(struct peer *peer);
+void session_announce(struct peer *peer); /* says ready, in this session and the next ones */
 void session_lost(struct peer *peer, const char *reason);
 void session_watch(struct peer *peer);  /* what the socket monitor saw */
 void session_timers(struct peer *peer); /* hello, ready, heartbeat, silence */
@@ -166,6 +166,10 @@ void calls_refuse(struct peer *peer);                  /* answers all with the r
 uint64_t calls_deadline_us(const struct calls *calls); /* NEVER_US without calls */
 /* True: the record belonged to a call (or to one that is forgotten). */
 bool calls_receive(struct peer *peer, const struct message *message);
+
+/* ---- peer_bus.c */
+/* True: the record was of inboxes or channels. */
+bool bus_receive(struct peer *peer, const struct message *message);
 
 /* ---- peer_serve.c */
 void serve_receive(struct peer *peer, const struct message *message);

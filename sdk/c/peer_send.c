@@ -125,6 +125,12 @@ peer_flush(struct peer *peer)
     outbox->records = 0;
 }
 
+static size_t
+bytes_max(bool urgent)
+{
+    return OUTBOX_BYTES_MAX + (urgent ? (size_t)OUTBOX_RESERVE : 0);
+}
+
 enum status
 peer_post_record(struct peer *peer, struct bytes record, bool urgent, struct error *error)
 {
@@ -140,7 +146,7 @@ peer_post_record(struct peer *peer, struct bytes record, bool urgent, struct err
             keep_gathered(outbox);
     }
 
-    size_t limit = OUTBOX_BYTES_MAX + (urgent ? OUTBOX_RESERVE : 0);
+    size_t limit = bytes_max(urgent);
     if (outbox->waiting_bytes + outbox->gathered.size + record.size > limit) {
         error_set(error, "more than %zu bytes wait for the broker", limit);
         return STATUS_BUSY;
@@ -162,9 +168,28 @@ peer_post_record(struct peer *peer, struct bytes record, bool urgent, struct err
 enum status
 peer_post(struct peer *peer, const struct message *message, bool urgent, struct error *error)
 {
+    struct outbox *outbox = &peer->outbox;
+    struct buffer *gathered = &outbox->gathered;
+    size_t before = gathered->size;
+    enum status status = message_encode(gathered, message, error);
+    gathered->failed = false;
+    if (status != STATUS_OK)
+        return status;
+    size_t size = gathered->size - before;
+    if (size <= peer->session.record_max && gathered->size <= peer->session.frame_max &&
+        outbox->waiting_bytes + gathered->size <= bytes_max(urgent)) {
+        outbox->records++;
+        if (gathered_is_full(outbox))
+            peer_flush(peer);
+        return STATUS_OK;
+    }
+    /* It cannot just join the others. */
+    gathered->size = before;
     buffer_reset(&peer->scratch);
-    enum status status = message_encode(&peer->scratch, message, error);
-    if (status == STATUS_OK)
-        status = peer_post_record(peer, buffer_bytes(&peer->scratch), urgent, error);
-    return status;
+    buffer_append(&peer->scratch, gathered->data + before, size);
+    if (peer->scratch.failed) {
+        error_set(error, "out of memory");
+        return STATUS_NOMEM;
+    }
+    return peer_post_record(peer, buffer_bytes(&peer->scratch), urgent, error);
 }

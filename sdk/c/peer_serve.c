@@ -55,12 +55,6 @@ serve_receive(struct peer *peer, const struct message *message)
         if (!known || !text_equal_string(message->type, "credit"))
             return;
         break;
-    case KIND_ERROR: {
-        struct error error = ERROR_INIT;
-        error_unpack(message->payload, &error);
-        log_warn(peer->logger, "the broker refused a record: %s", error.message);
-        return;
-    }
     default:
         return;
     }

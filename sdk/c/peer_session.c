@@ -175,6 +175,16 @@ say_heartbeat(struct peer *peer)
 /* ---- hearing */
 
 static void
+begin_ready(struct peer *peer, uint64_t now_us)
+{
+    struct session *session = &peer->session;
+    session->ready_id = uuid_next(&peer->ids, clock_now(peer->clock).wall_us);
+    session->ready_delay_us = READY_RETRY_MIN_US;
+    session->ready_us = now_us;
+    set_state(peer, PEER_WELCOME);
+}
+
+static void
 welcome(struct peer *peer, const struct message *message)
 {
     struct session *session = &peer->session;
@@ -193,14 +203,17 @@ welcome(struct peer *peer, const struct message *message)
     session->reconnect_us = NEVER_US;
     session->heard_us = now_us;
     peer->refusal = ERROR_INIT;
-    if (!peer->is_service) {
+    if (peer->is_service)
+        begin_ready(peer, now_us);
+    else
         set_state(peer, PEER_READY);
-        return;
-    }
-    session->ready_id = uuid_next(&peer->ids, clock_now(peer->clock).wall_us);
-    session->ready_delay_us = READY_RETRY_MIN_US;
-    session->ready_us = now_us;
-    set_state(peer, PEER_WELCOME);
+}
+
+void
+session_announce(struct peer *peer)
+{
+    if (peer->state == PEER_READY)
+        begin_ready(peer, peer_now_us(peer));
 }
 
 static void
@@ -266,10 +279,12 @@ hear_error(struct peer *peer, const struct message *message)
     if (uuid_is_nil(&message->correlation))
         return false;
     if (peer->state == PEER_CONNECTING && uuid_equal(&message->correlation, &session->hello_id)) {
-        if (passes(status_from_code(message->status)))
-            error_unpack(message->payload, &peer->refusal); /* said again by the timer */
-        else
+        if (!passes(status_from_code(message->status))) {
             refuse(peer, message);
+            return true;
+        }
+        error_unpack(message->payload, &peer->refusal); /* said again by the timer */
+        peer->refusal_status = status_from_code(message->status);
         return true;
     }
     if (peer->state == PEER_WELCOME && peer->is_service &&
@@ -283,7 +298,6 @@ hear_error(struct peer *peer, const struct message *message)
 bool
 session_receive(struct peer *peer, const struct message *message)
 {
-    peer->session.heard_us = peer_now_us(peer);
     switch (message->kind) {
     case KIND_HELLO:
         hear_hello(peer, message);

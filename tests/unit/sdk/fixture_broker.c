@@ -344,12 +344,21 @@ on_message(void *context, const struct message *message)
 }
 
 static void
+on_bus(void *context, const struct message *message)
+{
+    struct fixture *f = context;
+    assert_true(f->bus_count < sizeof f->bus_kinds / sizeof *f->bus_kinds);
+    f->bus_kinds[f->bus_count] = message->kind;
+    f->bus_seqs[f->bus_count++] = message->seq;
+}
+
+static void
 open_peer(struct fixture *f, const struct peer_service *service)
 {
     struct peer_options options = {
         .connection = &f->connection,
         .service = service,
-        .callbacks = {on_message, on_state, f},
+        .callbacks = {on_message, on_state, f, f->hears_bus ? on_bus : NULL},
         .clock = &f->clock,
         .logger = &f->logger,
         .calls_max = 64,

@@ -52,6 +52,11 @@ struct fixture {
     struct buffer last_record;
     struct peer_origin origin;
     size_t message_count;
+    /* What came through on_bus. */
+    bool hears_bus; /* set before the peer is opened */
+    enum kind bus_kinds[16];
+    uint64_t bus_seqs[16];
+    size_t bus_count;
 };
 
 int fixture_setup(void **state);

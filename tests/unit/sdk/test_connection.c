@@ -119,6 +119,46 @@ a_key_file_takes_the_rest_from_the_swarm_file(void **state)
 }
 
 static void
+the_home_knows_the_endpoint_better_than_an_old_connection_file(void **state)
+{
+    struct folder *f = *state;
+    struct connection loaded;
+    struct error error = ERROR_INIT;
+    assert_int_equal(connection_save(&f->connection, f->key, NULL), STATUS_OK);
+
+    /* A connection file that says it all needs no home. */
+    assert_int_equal(connection_load_home(&loaded, f->swarm, f->key, &error), STATUS_OK);
+    assert_string_equal(loaded.endpoint, "tcp://127.0.0.1:6066");
+
+    write_text(f->swarm, "{\"endpoint\": \"tcp://127.0.0.1:7000\"}", 0644);
+    assert_int_equal(connection_load_home(&loaded, f->swarm, f->key, &error), STATUS_OK);
+    assert_string_equal(loaded.endpoint, "tcp://127.0.0.1:7000");
+    assert_string_equal(loaded.broker_public_key, f->connection.broker_public_key);
+
+    /* A key alone does. */
+    f->connection.endpoint[0] = '\0';
+    f->connection.broker_public_key[0] = '\0';
+    assert_int_equal(connection_save(&f->connection, f->key, NULL), STATUS_OK);
+    assert_int_equal(unlink(f->swarm), 0);
+    assert_int_equal(connection_load_home(&loaded, f->swarm, f->key, &error), STATUS_NOT_FOUND);
+}
+
+static void
+a_connection_made_by_hand_is_checked(void **state)
+{
+    struct folder *f = *state;
+    struct error error = ERROR_INIT;
+    assert_int_equal(connection_check(&f->connection, &error), STATUS_OK);
+    strcpy(f->connection.identity, "kasra");
+    assert_int_equal(connection_check(&f->connection, &error), STATUS_VALIDATION);
+    assert_non_null(strstr(error.message, "identity"));
+    strcpy(f->connection.identity, "agent:kasra");
+    strcpy(f->connection.endpoint, "http://localhost");
+    assert_int_equal(connection_check(&f->connection, &error), STATUS_VALIDATION);
+    assert_non_null(strstr(error.message, "endpoint"));
+}
+
+static void
 a_key_file_that_others_can_read_is_refused(void **state)
 {
     struct folder *f = *state;
@@ -211,6 +251,8 @@ main(void)
         TEST(what_was_saved_is_loaded_again),
         TEST(a_saved_file_is_the_owners_alone),
         TEST(a_key_file_takes_the_rest_from_the_swarm_file),
+        TEST(the_home_knows_the_endpoint_better_than_an_old_connection_file),
+        TEST(a_connection_made_by_hand_is_checked),
         TEST(a_key_file_that_others_can_read_is_refused),
         TEST(a_missing_file_is_named),
         TEST(what_is_wrong_in_a_file_is_named_and_no_key_is_quoted),
