@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/call.h"
 
+#include <stdlib.h>
 #include <strings.h>
+
+enum { SPARE_CALLS_MAX = 256, SPARE_BODY_MAX = 16 * 1024 };
 
 static const char *const field_names[] = {
 #define FIELD_NAME(id, name) [HTTP_##id] = (name),
@@ -109,4 +112,116 @@ unsigned
 http_call_status(const struct http_call *call)
 {
     return call->status;
+}
+
+/* ---- life */
+
+void
+call_tell_gone(struct http_call *call)
+{
+    if (call->gone)
+        return;
+    call->gone = true;
+    call->http->options.callbacks.on_gone(call->http->options.callbacks.context, call);
+}
+
+struct http_call *
+call_new(struct http *http, struct connection *connection, struct MHD_Connection *library,
+         const char *uri)
+{
+    struct http_call *call = http->spare;
+    struct buffer body = {0};
+    struct buffer stream = {0};
+    if (call) {
+        http->spare = call->after;
+        http->spare_count--;
+        body = call->body;
+        stream = call->stream;
+    } else {
+        call = malloc(sizeof *call);
+        if (!call)
+            return NULL;
+    }
+    memset(call, 0, sizeof *call);
+    call->body = body;
+    call->stream = stream;
+    call->http = http;
+    call->connection = connection;
+    call->library = library;
+    call->target_size = strlen(uri);
+    call->target = call->target_inline;
+    if (call->target_size >= sizeof call->target_inline) {
+        call->target = malloc(call->target_size + 1);
+        if (!call->target) {
+            buffer_clear(&call->body);
+            buffer_clear(&call->stream);
+            free(call);
+            return NULL;
+        }
+    }
+    memcpy(call->target, uri, call->target_size + 1);
+    call->after = http->first_call;
+    if (call->after)
+        call->after->before = call;
+    http->first_call = call;
+    connection->call = call;
+    return call;
+}
+
+void
+call_end(struct http_call *call)
+{
+    struct http *http = call->http;
+    if (call->headed) {
+        if (call->state != CALL_CUT &&
+            (call->state != CALL_QUEUED || (call->streaming && !call->finished)))
+            call_tell_gone(call);
+        http->options.callbacks.on_end(http->options.callbacks.context, call);
+        http->calls--;
+    }
+    http->held -= call->held;
+    call->held = 0;
+    if (call->target != call->target_inline)
+        free(call->target);
+    if (call->before)
+        call->before->after = call->after;
+    else
+        http->first_call = call->after;
+    if (call->after)
+        call->after->before = call->before;
+    call->connection->call = NULL;
+
+    if (http->spare_count < SPARE_CALLS_MAX) {
+        if (call->body.capacity > SPARE_BODY_MAX)
+            buffer_clear(&call->body);
+        if (call->stream.capacity > SPARE_BODY_MAX)
+            buffer_clear(&call->stream);
+        buffer_reset(&call->body);
+        buffer_reset(&call->stream);
+        call->after = http->spare;
+        http->spare = call;
+        http->spare_count++;
+        return;
+    }
+    buffer_clear(&call->body);
+    buffer_clear(&call->stream);
+    free(call);
+}
+
+void
+call_clear_spare(struct http *http)
+{
+    while (http->spare) {
+        struct http_call *call = http->spare;
+        http->spare = call->after;
+        buffer_clear(&call->body);
+        buffer_clear(&call->stream);
+        free(call);
+    }
+}
+
+bool
+http_call_admit(struct http_call *call, uint32_t *retry_seconds)
+{
+    return connections_admit(call->http->connections, call->connection, retry_seconds);
 }

@@ -91,6 +91,29 @@ connection_enter(struct connection *connection, enum phase phase)
     list->last = connection;
 }
 
+static void
+tell_of(struct connection *connection, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    epoll_ctl(connection->owner->epoll, EPOLL_CTL_MOD, connection->descriptor, &event);
+    connection->events = events;
+}
+
+void
+connection_upgrade(struct connection *connection)
+{
+    connection->upgraded = true;
+    tell_of(connection, 0);
+}
+
+void
+connection_await(struct connection *connection, bool readable, bool writable)
+{
+    uint32_t events = (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0);
+    if (events != connection->events)
+        tell_of(connection, events);
+}
+
 void
 connection_cut(struct connection *connection)
 {
@@ -285,8 +308,9 @@ expire_all(struct connections *connections)
         struct phase_list *list = &connections->phases[phase];
         while (list->first && list->first->deadline_us <= connections->now_us) {
             struct connection *connection = list->first;
+            if (connections->options.expired(connections->options.context, connection))
+                continue;
             connections->figures.expired++;
-            connections->options.expired(connections->options.context, connection);
             connection_cut(connection);
         }
     }
@@ -315,15 +339,24 @@ wait_time_ms(const struct connections *connections, uint32_t timeout_ms)
 }
 
 static void
-serve(struct connections *connections, struct source *source)
+serve_connection(struct connections *connections, struct connection *connection, uint32_t events)
+{
+    if (connection->upgraded) {
+        connections->options.ready(connections->options.context, connection,
+                                   (events & (EPOLLHUP | EPOLLERR)) != 0);
+        return;
+    }
+    connection->left = true;
+    connections->options.left(connections->options.context, connection);
+}
+
+static void
+serve(struct connections *connections, struct source *source, uint32_t events)
 {
     switch (source->type) {
-    case SOURCE_CONNECTION: {
-        struct connection *connection = (struct connection *)source;
-        connection->left = true;
-        connections->options.left(connections->options.context, connection);
+    case SOURCE_CONNECTION:
+        serve_connection(connections, (struct connection *)source, events);
         break;
-    }
     case SOURCE_LISTENER:
         accept_some(connections, (struct listener *)source);
         break;
@@ -348,7 +381,7 @@ connections_wait(struct connections *connections, uint32_t timeout_ms)
         epoll_wait(connections->epoll, events, EVENTS_MAX, wait_time_ms(connections, timeout_ms));
     connections->now_us = clock_now(connections->options.clock).monotonic_us;
     for (int i = 0; i < count; i++)
-        serve(connections, events[i].data.ptr);
+        serve(connections, events[i].data.ptr, events[i].events);
     expire_all(connections);
 }
 

@@ -25,6 +25,8 @@ enum phase {
     PHASE_BODY,
     PHASE_IDLE,   /* between requests */
     PHASE_ANSWER, /* the client takes the answer */
+    PHASE_OPEN,   /* upgraded, and nothing is under way */
+    PHASE_ASKED,  /* upgraded, and was asked whether it lives */
     PHASES,
     PHASE_NONE = PHASES /* the application works: no deadline */
 };
@@ -49,6 +51,8 @@ struct connection {
     bool left;                         /* the client closed its side */
     bool evicted;                      /* shut down, no longer counted */
     bool farewell;                     /* answered before its body was read */
+    bool upgraded;
+    uint32_t events; /* upgraded: what the epoll set tells of */
 };
 
 struct connections_options {
@@ -64,8 +68,11 @@ struct connections_options {
     /* Says why a connection that is not taken is closed. */
     void (*turn_away)(void *context, int descriptor);
     void (*left)(void *context, struct connection *connection);
-    /* Its phase is over; afterwards it is cut. */
-    void (*expired)(void *context, struct connection *connection);
+    /* Of an upgraded one: it can be read or written; broken: nothing can be done with it any more.
+     */
+    void (*ready)(void *context, struct connection *connection, bool broken);
+    /* Its phase is over. True: it has entered another one. False: it is cut. */
+    bool (*expired)(void *context, struct connection *connection);
     void *context;
 };
 
@@ -98,6 +105,10 @@ bool connections_admit(struct connections *connections, struct connection *conne
                        uint32_t *retry_seconds);
 
 void connection_enter(struct connection *connection, enum phase phase);
+/* From now on ready() tells of it, not left(). */
+void connection_upgrade(struct connection *connection);
+/* What ready() is called for; at first nothing. */
+void connection_await(struct connection *connection, bool readable, bool writable);
 /* Shuts the socket down: its owner sees the end and closes it. */
 void connection_cut(struct connection *connection);
 void connections_cut_idle(struct connections *connections);

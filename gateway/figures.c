@@ -15,6 +15,7 @@ struct port {
     struct metric *duration;
     struct metric *connections;
     struct metric *calls;
+    struct metric *streams;
     struct metric *held;
     struct metric *refused;
     struct metric *evicted;
@@ -62,11 +63,15 @@ open_port(struct port *port, enum door door)
                          "HTTP requests, status success below 400", by_status, success);
     port->error = make(metrics, METRIC_COUNTER, "sos_requests_total",
                        "HTTP requests, status success below 400", by_status, error);
-    port->duration = make(metrics, METRIC_HISTOGRAM, "sos_request_duration_seconds",
-                          "From a request's header to the end of its answer", by_service, own);
+    port->duration =
+        make(metrics, METRIC_HISTOGRAM, "sos_request_duration_seconds",
+             "From a request's header to the end of its answer, or the begin of an endless one",
+             by_service, own);
     port->connections = make(metrics, METRIC_GAUGE, "sos_active_connections",
                              "HTTP connections of the gateway, all ports", none, none);
     port->calls = make(metrics, METRIC_GAUGE, QUEUE_DEPTH, "What waits, by queue", by_queue, calls);
+    port->streams = make(metrics, METRIC_GAUGE, "sos_gateway_streams",
+                         "WebSockets and endless streams, all ports", none, none);
     port->held = make(metrics, METRIC_GAUGE, "sos_gateway_held_bytes",
                       "Request bodies and streams held in memory, all ports", none, none);
     port->refused = make(metrics, METRIC_COUNTER, "sos_gateway_connections_refused_total",
@@ -211,11 +216,13 @@ append_merged(struct buffer *out, struct text own, struct text foreign)
 
 void
 figures_print(struct figures *figures, enum door door, const struct http_figures *http,
-              size_t exchanges, uint64_t now_us, struct text foreign, struct buffer *out)
+              size_t exchanges, size_t streams, uint64_t now_us, struct text foreign,
+              struct buffer *out)
 {
     struct port *port = &figures->ports[door];
     metric_set(port->connections, (double)http->connections);
     metric_set(port->calls, (double)exchanges);
+    metric_set(port->streams, (double)streams);
     metric_set(port->held, (double)http->held);
     metric_add(port->refused, http->refused - port->seen.refused);
     metric_add(port->evicted, http->evicted - port->seen.evicted);

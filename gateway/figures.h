@@ -23,6 +23,7 @@ void figures_count(struct figures *figures, enum door door, unsigned http_status
 /* Appends the text. foreign: of the service, may be empty; what waits in it joins what
  * waits in the gateway; of other families that both have it is left out. */
 void figures_print(struct figures *figures, enum door door, const struct http_figures *http,
-                   size_t exchanges, uint64_t now_us, struct text foreign, struct buffer *out);
+                   size_t exchanges, size_t streams, uint64_t now_us, struct text foreign,
+                   struct buffer *out);
 
 #endif

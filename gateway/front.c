@@ -4,66 +4,15 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "gateway/operation.h"
 #include "gateway/own.h"
+#include "gateway/sockets.h"
 #include "gateway/visit.h"
+#include "kernel/json.h"
 #include "kernel/message.h"
 #include "kernel/pack.h"
 
 enum { BODY_MAX_DEFAULT = 1024 * 1024, SPARE_VISITS_MAX = 256, PATH_TEXT_MAX = 256 };
-
-static const char principal[] = "user:local";
-
-/* ---- answers that come over the bus */
-
-static void
-operation_reply(void *context, struct bytes payload)
-{
-    struct visit *visit = context;
-    struct buffer json;
-    struct error error = ERROR_INIT;
-    visit->exchange = 0;
-    buffer_init(&json);
-    enum status status = translate_answer(payload, &json, &error);
-    if (status != STATUS_OK) {
-        buffer_clear(&json);
-        error_set(&error, "the service's answer cannot be read");
-        visit_refuse(visit, STATUS_BAD_GATEWAY, &error);
-        return;
-    }
-    visit_give(visit, "application/json", &json);
-}
-
-static void
-operation_refuse(void *context, enum status status, struct bytes payload)
-{
-    struct visit *visit = context;
-    visit->exchange = 0;
-    visit_refuse_payload(visit, status, payload, NULL);
-}
-
-static void
-stream_begin(void *context)
-{
-    visit_stream(context);
-}
-
-static bool
-stream_write(void *context, struct text events)
-{
-    struct visit *visit = context;
-    return http_write(visit->call, events);
-}
-
-static void
-stream_finish(void *context)
-{
-    struct visit *visit = context;
-    visit->exchange = 0;
-    http_finish(visit->call);
-}
-
-static const struct exchange_sink operation_sink = {operation_reply, operation_refuse, stream_begin,
-                                                    stream_write, stream_finish};
 
 /* ---- routing */
 
@@ -124,11 +73,13 @@ route(struct visit *visit)
     size_t count = visit->uri.segment_count;
     bool unified = visit->port == DOORS;
     enum door door = visit->port;
-    if (own_try_path(visit, door, segments, count))
+    if (own_try_path(visit, door, segments, count) ||
+        sockets_try_path(visit, door, segments, count))
         return;
     if (unified && count > 0) {
         door = door_of(segments[0]);
-        if (door != DOORS && own_try_path(visit, door, segments + 1, count - 1))
+        if (door != DOORS && (own_try_path(visit, door, segments + 1, count - 1) ||
+                              sockets_try_path(visit, door, segments + 1, count - 1)))
             return;
     }
     if (door != DOORS && !routes_has_door(visit->front->routes, door)) {
@@ -168,7 +119,10 @@ guard(struct visit *visit, struct error *error)
                                              HTTP_TRANSFER_ENCODING,
                                              HTTP_CAPABILITY,
                                              HTTP_AUTHORIZATION,
-                                             HTTP_IDEMPOTENCY_KEY};
+                                             HTTP_IDEMPOTENCY_KEY,
+                                             HTTP_UPGRADE,
+                                             HTTP_WEBSOCKET_KEY,
+                                             HTTP_WEBSOCKET_VERSION};
     const struct front *front = visit->front;
     const struct http_call *call = visit->call;
     struct text host = http_call_field(call, HTTP_HOST);
@@ -242,6 +196,11 @@ new_visit(struct front *front, struct http_call *call)
     visit->port = (enum door)http_call_tag(call);
     visit->door = visit->port;
     visit->exchange = 0;
+    visit->streaming = false;
+    visit->begun_us = 0;
+    visit->probe = 0;
+    visit->lasting = false;
+    visit->socket = NULL;
     visit->started_us = clock_now(front->clock).monotonic_us;
     visit->trace = trace_of(front, call);
     http_call_set_user(call, visit);
@@ -281,45 +240,6 @@ on_head(void *context, struct http_call *call)
         route(visit);
 }
 
-static enum status
-begin_operation(struct visit *visit, struct error *error)
-{
-    struct front *front = visit->front;
-    const struct operation *operation = visit->match.operation;
-    struct translated translated;
-    struct translate_input input = {
-        .match = &visit->match,
-        .uri = &visit->uri,
-        .body = http_call_body(visit->call),
-        .capability_header = http_call_field(visit->call, HTTP_CAPABILITY),
-        .authorization = http_call_field(visit->call, HTTP_AUTHORIZATION),
-    };
-    enum status status = translate_request(front->translator, &input, &translated, error);
-    if (status != STATUS_OK)
-        return status;
-    if (front->draining || !front->bus.connected(front->bus.context)) {
-        error_set(error,
-                  front->draining ? "the gateway is stopping" : "the broker cannot be reached");
-        return STATUS_UNAVAILABLE;
-    }
-    bool post = text_equal_string(http_call_method(visit->call), "POST");
-    struct exchange_request request = {
-        .service = operation->service,
-        .type = operation->type,
-        .flags = operation->flags,
-        .ttl_ms = operation->timeout_ms,
-        .payload = translated.payload,
-        .capability = translated.capability,
-        .principal = text_of(principal),
-        .idempotency_key = post ? http_call_field(visit->call, HTTP_IDEMPOTENCY_KEY) : text_of(""),
-        .trace = &visit->trace,
-        .stream = translated.stream,
-        .sink = &operation_sink,
-        .context = visit,
-    };
-    return exchange_begin(front->exchanges, &request, &visit->exchange, error);
-}
-
 static void
 on_request(void *context, struct http_call *call)
 {
@@ -330,7 +250,7 @@ on_request(void *context, struct http_call *call)
         own_ask_metrics(visit);
         return;
     }
-    enum status status = begin_operation(visit, &error);
+    enum status status = operation_begin(visit, &error);
     if (status != STATUS_OK)
         visit_refuse(visit, status, &error);
 }
@@ -366,6 +286,7 @@ on_gone(void *context, struct http_call *call)
         return;
     exchange_abandon(front->exchanges, visit->exchange);
     visit->exchange = 0;
+    sockets_gone(visit);
 }
 
 static void
@@ -374,6 +295,22 @@ on_drained(void *context, struct http_call *call)
     struct front *front = context;
     struct visit *visit = http_call_user(call);
     exchange_drained(front->exchanges, visit->exchange);
+}
+
+static void
+on_socket(void *context, struct http_call *call)
+{
+    struct visit *visit = http_call_user(call);
+    (void)context;
+    sockets_ready(visit);
+}
+
+static void
+on_late(void *context, struct http_call *call, enum http_deadline deadline)
+{
+    struct visit *visit = http_call_user(call);
+    (void)context;
+    sockets_late(visit, deadline);
 }
 
 static void
@@ -402,9 +339,12 @@ on_end(void *context, struct http_call *call)
     if (!visit)
         return;
     unsigned status = http_call_status(call);
-    double seconds = (double)(clock_now(front->clock).monotonic_us - visit->started_us) / 1e6;
+    uint64_t end_us = visit->begun_us ? visit->begun_us : clock_now(front->clock).monotonic_us;
+    double seconds = (double)(end_us - visit->started_us) / 1e6;
     figures_count(front->figures, visit->port, status, seconds);
     log_access(visit, status, seconds);
+    sockets_forget(visit);
+    operation_forget(visit);
     if (front->spare_count < SPARE_VISITS_MAX) {
         visit->next = front->spare;
         front->spare = visit;
@@ -418,8 +358,8 @@ on_end(void *context, struct http_call *call)
 struct http_callbacks
 front_callbacks(struct front *front)
 {
-    return (struct http_callbacks){on_head,    on_request, on_refuse, on_gone,
-                                   on_drained, on_end,     front};
+    return (struct http_callbacks){on_head, on_request, on_refuse, on_gone, on_drained,
+                                   on_end,  on_socket,  on_late,   front};
 }
 
 /* ---- life */
@@ -438,11 +378,17 @@ front_new(struct front **front_p, const struct front_options *options, struct er
     enum status status = routes_new(&front->routes, options->contracts, error);
     if (status != STATUS_OK)
         goto fail;
+    for (size_t i = 0; options->contracts[i]; i++)
+        if (strcmp(options->contracts[i]->service, "bus") == 0)
+            front->bus_contract = options->contracts[i];
+    front->streams_max = options->streams_max;
+    front->comment_us = now_us;
+    front->parser = json_parser_new();
     front->translator = translator_new();
     front->exchanges = exchanges_new(&front->bus);
     front->health = health_new(options->contracts, &front->bus, now_us);
     front->figures = figures_new(now_us);
-    if (!cors_init(&front->cors, options->cors_origins) || !front->translator ||
+    if (!cors_init(&front->cors, options->cors_origins) || !front->translator || !front->parser ||
         !front->exchanges || !front->health || !front->figures) {
         status = STATUS_NOMEM;
         goto fail;
@@ -470,6 +416,7 @@ front_destroy(struct front **front_p)
     exchanges_destroy(&front->exchanges);
     health_destroy(&front->health);
     figures_destroy(&front->figures);
+    json_parser_destroy(&front->parser);
     translator_destroy(&front->translator);
     routes_destroy(&front->routes);
     cors_clear(&front->cors);
@@ -487,13 +434,18 @@ front_attach(struct front *front, struct http *http)
 uint64_t
 front_tick(struct front *front, uint64_t now_us)
 {
-    return health_tick(front->health, now_us);
+    sockets_flush(front);
+    uint64_t comment_us = operations_tick(front, now_us);
+    uint64_t health_us = health_tick(front->health, now_us);
+    return comment_us < health_us ? comment_us : health_us;
 }
 
 void
 front_drain(struct front *front)
 {
     front->draining = true;
+    sockets_drain(front);
+    operations_drain(front);
 }
 
 void

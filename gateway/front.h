@@ -19,6 +19,7 @@ struct front_options {
     const char *cors_origins; /* copied */
     const char *bind;         /* outlives the front */
     bool allow_remote;
+    size_t streams_max; /* WebSockets and endless streams at once */
 };
 
 enum status front_new(struct front **front_p, const struct front_options *options,
@@ -31,10 +32,11 @@ struct http_callbacks front_callbacks(struct front *front);
 /* Before the first call arrives. */
 void front_attach(struct front *front, struct http *http);
 
-/* Asks for the services' health when it is time to; returns when to call again (monotonic, µs). */
+/* Writes what waits for WebSockets and endless streams, asks for the services' health when it is
+ * time to; returns when to call again (monotonic, µs). Before each http_wait(). */
 uint64_t front_tick(struct front *front, uint64_t now_us);
 
-/* New calls are refused with 503 from now on. */
+/* New calls are refused with 503 from now on; what lasts until its client leaves ends. */
 void front_drain(struct front *front);
 /* What is still on the bus is given up and answered with 503. */
 void front_end(struct front *front);

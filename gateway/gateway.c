@@ -180,7 +180,7 @@ open_in_thread(struct gateway *gateway)
 {
     struct peer_options options = {
         .connection = &gateway->connection,
-        .callbacks = {on_peer_message, on_peer_state, gateway},
+        .callbacks = {.on_message = on_peer_message, .on_state = on_peer_state, .context = gateway},
         .clock = gateway->options.clock,
         .logger = gateway->options.logger,
         /* As many calls as connections, each service's health, and room for cancelled ones. */
@@ -310,6 +310,7 @@ gateway_start(struct gateway **gateway_p, const struct gateway_options *options,
         .cors_origins = config_string(options->config, OPTION_CORS_ORIGINS),
         .bind = config_string(options->config, OPTION_GATEWAY_BIND),
         .allow_remote = config_bool(options->config, OPTION_GATEWAY_ALLOW_REMOTE),
+        .streams_max = (size_t)config_uint(options->config, OPTION_GATEWAY_STREAMS_MAX),
     };
     status = front_new(&gateway->front, &front_options, error);
     if (status == STATUS_OK)

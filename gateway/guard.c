@@ -43,16 +43,13 @@ guard_host(const struct guard *guard, struct text host_header, struct error *err
 }
 
 enum status
-guard_origin(const struct guard *guard, struct text method, struct text origin, struct text host,
-             struct error *error)
+guard_socket_origin(const struct guard *guard, struct text origin, struct text host,
+                    struct error *error)
 {
     char came[SHOWN_MAX];
     struct text scheme;
     struct text authority;
-    if (origin.size == 0 || text_equal_string(method, "GET") || text_equal_string(method, "HEAD") ||
-        text_equal_string(method, "OPTIONS"))
-        return STATUS_OK;
-    if (cors_allows(guard->cors, origin))
+    if (origin.size == 0 || cors_allows(guard->cors, origin))
         return STATUS_OK;
     if (host.size > 0 && origin_split(origin, &scheme, &authority) &&
         equal_ignoring_case(authority, host))
@@ -61,6 +58,16 @@ guard_origin(const struct guard *guard, struct text method, struct text origin, 
                    "Origin: came \"%s\", expected a loopback origin or one of cors_origins",
                    shown(origin, came));
     return STATUS_FORBIDDEN;
+}
+
+enum status
+guard_origin(const struct guard *guard, struct text method, struct text origin, struct text host,
+             struct error *error)
+{
+    if (text_equal_string(method, "GET") || text_equal_string(method, "HEAD") ||
+        text_equal_string(method, "OPTIONS"))
+        return STATUS_OK;
+    return guard_socket_origin(guard, origin, host, error);
 }
 
 enum status

@@ -25,33 +25,10 @@ enum {
         64 * 1024, /* a refused body up to this is read and dropped, keeping the connection */
     CONNECTION_MEMORY =
         20 * 1024, /* header of a request; the library clears all of it for each one */
-    SPARE_CALLS_MAX = 256,
-    SPARE_BODY_MAX = 16 * 1024,
     STREAM_BLOCK = 16 * 1024
 };
 
-struct http {
-    struct http_options options;
-    struct MHD_Daemon *daemon;
-    struct connections *connections;
-    struct http_call *first_call;
-    struct http_call *spare;
-    size_t spare_count;
-    size_t calls;                 /* whose on_head was called and on_end was not */
-    size_t held;                  /* bytes */
-    struct connection *accepting; /* inside MHD_add_connection */
-    bool resumed;                 /* since the last MHD_run: nothing in the epoll set tells of it */
-    bool draining;
-};
-
 /* ---- calls */
-
-static void
-forget_held(struct http_call *call)
-{
-    call->http->held -= call->held;
-    call->held = 0;
-}
 
 static void
 go_on(struct http_call *call)
@@ -72,96 +49,12 @@ suspend(struct http_call *call)
 }
 
 static void
-tell_gone(struct http_call *call)
-{
-    if (call->gone)
-        return;
-    call->gone = true;
-    call->http->options.callbacks.on_gone(call->http->options.callbacks.context, call);
-}
-
-static struct http_call *
-new_call(struct http *http, struct connection *connection, struct MHD_Connection *library,
-         const char *uri)
-{
-    struct http_call *call = http->spare;
-    struct buffer body = {0};
-    struct buffer stream = {0};
-    if (call) {
-        http->spare = call->after;
-        http->spare_count--;
-        body = call->body;
-        stream = call->stream;
-    } else {
-        call = malloc(sizeof *call);
-        if (!call)
-            return NULL;
-    }
-    memset(call, 0, sizeof *call);
-    call->body = body;
-    call->stream = stream;
-    call->http = http;
-    call->connection = connection;
-    call->library = library;
-    call->target_size = strlen(uri);
-    call->target = call->target_inline;
-    if (call->target_size >= sizeof call->target_inline) {
-        call->target = malloc(call->target_size + 1);
-        if (!call->target) {
-            buffer_clear(&call->body);
-            buffer_clear(&call->stream);
-            free(call);
-            return NULL;
-        }
-    }
-    memcpy(call->target, uri, call->target_size + 1);
-    call->after = http->first_call;
-    if (call->after)
-        call->after->before = call;
-    http->first_call = call;
-    connection->call = call;
-    return call;
-}
-
-static void
 end_call(struct http_call *call)
 {
-    struct http *http = call->http;
-    if (call->headed) {
-        if (call->state != CALL_CUT &&
-            (call->state != CALL_QUEUED || (call->streaming && !call->finished)))
-            tell_gone(call);
-        http->options.callbacks.on_end(http->options.callbacks.context, call);
-        http->calls--;
-    }
-    forget_held(call);
-    if (call->response)
-        MHD_destroy_response(call->response);
-    if (call->target != call->target_inline)
-        free(call->target);
-    if (call->before)
-        call->before->after = call->after;
-    else
-        http->first_call = call->after;
-    if (call->after)
-        call->after->before = call->before;
-    call->connection->call = NULL;
-
-    if (http->spare_count < SPARE_CALLS_MAX) {
-        if (call->body.capacity > SPARE_BODY_MAX)
-            buffer_clear(&call->body);
-        if (call->stream.capacity > SPARE_BODY_MAX)
-            buffer_clear(&call->stream);
-        buffer_reset(&call->body);
-        buffer_reset(&call->stream);
-        call->after = http->spare;
-        http->spare = call;
-        http->spare_count++;
-        return;
-    }
-    buffer_clear(&call->body);
-    buffer_clear(&call->stream);
-    free(call);
+    struct MHD_Response *response = call->response;
+    call_end(call);
+    if (response)
+        MHD_destroy_response(response);
 }
 
 /* ---- what the library calls */
@@ -175,7 +68,7 @@ on_target(void *context, const char *uri, struct MHD_Connection *library)
     if (!connection)
         return NULL;
     connection_enter(connection, PHASE_HEADER);
-    return new_call(context, connection, library, uri);
+    return call_new(context, connection, library, uri);
 }
 
 static void
@@ -314,12 +207,12 @@ on_access(void *context, struct MHD_Connection *library, const char *url, const 
     (void)context;
     (void)library;
     (void)url;
-    (void)version;
     struct http_call *call = *call_p;
     if (!call)
         return MHD_NO;
     if (!call->headed) {
         call->method = text_of(method);
+        call->http_11 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
         return begin_call(call);
     }
     if (*upload_size > 0) {
@@ -339,7 +232,7 @@ on_access(void *context, struct MHD_Connection *library, const char *url, const 
     if (call->state == CALL_CUT)
         return MHD_NO;
     if (call->connection->left) {
-        tell_gone(call);
+        call_tell_gone(call);
         call->state = CALL_CUT;
         return MHD_NO;
     }
@@ -372,7 +265,7 @@ on_read(void *context, uint64_t position, char *out, size_t room)
     if (call->finished)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (call->connection->left || call->state == CALL_CUT) {
-        tell_gone(call);
+        call_tell_gone(call);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     suspend(call);
@@ -380,12 +273,6 @@ on_read(void *context, uint64_t position, char *out, size_t room)
 }
 
 /* ---- the answer */
-
-bool
-http_call_admit(struct http_call *call, uint32_t *retry_seconds)
-{
-    return connections_admit(call->http->connections, call->connection, retry_seconds);
-}
 
 static void
 set_response(struct http_call *call, struct MHD_Response *response,
@@ -472,6 +359,47 @@ http_finish(struct http_call *call)
     go_on(call);
 }
 
+/* ---- upgraded connections */
+
+static void
+on_upgrade(void *context, struct MHD_Connection *library, void *call_p, const char *early,
+           size_t early_size, MHD_socket descriptor, struct MHD_UpgradeResponseHandle *handle)
+{
+    struct http_call *call = context;
+    (void)library;
+    (void)call_p;
+    (void)descriptor;
+    call->upgrade = handle;
+    call->state = CALL_UPGRADED;
+    buffer_append(&call->body, early, early_size);
+    connection_upgrade(call->connection);
+    http_socket_enter(call, HTTP_QUIET);
+    /* Writable it is at once. */
+    http_socket_await(call, true, true);
+}
+
+void
+http_upgrade(struct http_call *call, const struct http_answer *head)
+{
+    if (call->gone || call->state > CALL_PENDING)
+        return;
+    set_response(call, MHD_create_response_for_upgrade(on_upgrade, call), head);
+}
+
+void
+http_socket_close(struct http_call *call)
+{
+    if (!call->upgrade)
+        return;
+    call->connection->farewell = true;
+    connection_enter(call->connection, PHASE_NONE);
+    connection_await(call->connection, false, false);
+    MHD_upgrade_action(call->upgrade, MHD_UPGRADE_ACTION_CLOSE);
+    call->upgrade = NULL;
+    call->state = CALL_CUT;
+    call->http->resumed = true;
+}
+
 /* ---- what connections.c calls */
 
 static bool
@@ -503,18 +431,20 @@ client_left(void *context, struct connection *connection)
     (void)context;
     if (!call || !call->suspended)
         return;
-    tell_gone(call);
+    call_tell_gone(call);
     if (call->state == CALL_PENDING)
         call->state = CALL_CUT;
     go_on(call);
 }
 
-static void
+static bool
 phase_expired(void *context, struct connection *connection)
 {
     struct http *http = context;
     const struct http_callbacks *callbacks = &http->options.callbacks;
     struct http_call *call = connection->call;
+    if (call && call->upgrade)
+        return socket_expired(call);
     if (connection->phase == PHASE_HEADER) {
         raw_refuse(connection->descriptor, 408, "Request Timeout", STATUS_TIMEOUT,
                    "request_timeout", "the request's header did not arrive in time");
@@ -522,6 +452,7 @@ phase_expired(void *context, struct connection *connection)
         callbacks->on_refuse(callbacks->context, call, STATUS_TIMEOUT);
         call->state = CALL_CUT;
     }
+    return false;
 }
 
 /* ---- the loop */
@@ -608,10 +539,13 @@ http_open(struct http **http_p, const struct http_options *options, struct error
         .length_ms = {[PHASE_HEADER] = options->header_ms,
                       [PHASE_BODY] = options->body_ms,
                       [PHASE_IDLE] = options->idle_ms,
-                      [PHASE_ANSWER] = options->body_ms},
+                      [PHASE_ANSWER] = options->body_ms,
+                      [PHASE_OPEN] = options->idle_ms / 2,
+                      [PHASE_ASKED] = options->idle_ms / 2},
         .adopt = adopt,
         .turn_away = turn_away,
         .left = client_left,
+        .ready = socket_ready,
         .expired = phase_expired,
         .context = http,
     };
@@ -619,8 +553,9 @@ http_open(struct http **http_p, const struct http_options *options, struct error
     if (status != STATUS_OK)
         goto fail;
     http->daemon = MHD_start_daemon(
-        MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, on_access, http, MHD_OPTION_EXTERNAL_LOGGER, ignore_library_log, NULL,
+        MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_access, http, MHD_OPTION_EXTERNAL_LOGGER, ignore_library_log, NULL,
         MHD_OPTION_CONNECTION_LIMIT, options->connections_max + (unsigned)EVICTED_SLACK,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
@@ -653,12 +588,17 @@ http_close(struct http **http_p)
         return;
     /* The library must not be stopped while connections are suspended. */
     for (struct http_call *call = http->first_call; call; call = call->after) {
+        if (call->upgrade) {
+            call_tell_gone(call);
+            http_socket_close(call);
+            continue;
+        }
         if (call->headed && call->state <= CALL_PENDING) {
-            tell_gone(call);
+            call_tell_gone(call);
             call->state = CALL_CUT;
         }
         if (call->streaming)
-            tell_gone(call);
+            call_tell_gone(call);
         call->connection->left = true;
         go_on(call);
     }
@@ -666,13 +606,7 @@ http_close(struct http **http_p)
         MHD_run(http->daemon);
         MHD_stop_daemon(http->daemon);
     }
-    while (http->spare) {
-        struct http_call *call = http->spare;
-        http->spare = call->after;
-        buffer_clear(&call->body);
-        buffer_clear(&call->stream);
-        free(call);
-    }
+    call_clear_spare(http);
     connections_close(&http->connections);
     free(http);
     *http_p = NULL;

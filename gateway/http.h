@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "kernel/bytes.h"
 #include "kernel/clock.h"
@@ -43,6 +44,10 @@ struct http_call;
     X(SPAN_ID, "X-SOS-Span-ID")                                                                    \
     X(TRACEPARENT, "traceparent")                                                                  \
     X(IDEMPOTENCY_KEY, "Idempotency-Key")                                                          \
+    X(CONNECTION, "Connection")                                                                    \
+    X(UPGRADE, "Upgrade")                                                                          \
+    X(WEBSOCKET_KEY, "Sec-WebSocket-Key")                                                          \
+    X(WEBSOCKET_VERSION, "Sec-WebSocket-Version")                                                  \
     X(REQUEST_METHOD, "Access-Control-Request-Method")
 
 enum http_field {
@@ -50,6 +55,13 @@ enum http_field {
     HTTP_FIELD_MAP(HTTP_FIELD_ENUM)
 #undef HTTP_FIELD_ENUM
         HTTP_FIELDS
+};
+
+/* What is waited for on an upgraded connection, and therefore how long. */
+enum http_deadline {
+    HTTP_QUIET,     /* anything, for idle_ms */
+    HTTP_RECEIVING, /* the rest of a message, for body_ms from its beginning */
+    HTTP_SENDING    /* that the client takes bytes, for body_ms of standstill */
 };
 
 struct http_callbacks {
@@ -67,6 +79,11 @@ struct http_callbacks {
     void (*on_drained)(void *context, struct http_call *call);
     /* The call is over, also after on_gone. Not called when on_head was not. */
     void (*on_end)(void *context, struct http_call *call);
+    /* Upgraded: bytes can be read or written, as http_socket_await() asked. */
+    void (*on_socket)(void *context, struct http_call *call);
+    /* Upgraded: QUIET: half of the time is over, ask for a sign of life. Others: the time is over,
+     * the connection is cut after these last words. */
+    void (*on_late)(void *context, struct http_call *call, enum http_deadline deadline);
     void *context;
 };
 
@@ -160,5 +177,21 @@ bool http_write(struct http_call *call, struct text data);
 void http_finish(struct http_call *call);
 
 unsigned http_call_status(const struct http_call *call); /* of the answer; 0 before */
+
+/* ---- another protocol on the connection (Upgrade), spoken by the application */
+
+bool http_call_is_http_11(const struct http_call *call);
+/* Answers 101; on_socket() is called once that has left. */
+void http_upgrade(struct http_call *call, const struct http_answer *head);
+/* Bytes that were read or written; 0: none for now; -1: nothing more can be. */
+ssize_t http_socket_read(struct http_call *call, void *out, size_t room);
+ssize_t http_socket_write(struct http_call *call, const void *data, size_t size);
+void http_socket_await(struct http_call *call, bool readable, bool writable);
+/* Begins that wait, or begins it anew. At first it is QUIET. */
+void http_socket_enter(struct http_call *call, enum http_deadline deadline);
+/* So many bytes are held for it. False: over the sum of what may be held; nothing changed. */
+bool http_socket_hold(struct http_call *call, size_t bytes);
+/* What was written still leaves to a client that takes it. on_end follows. */
+void http_socket_close(struct http_call *call);
 
 #endif

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -11,7 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LISTEN_BACKLOG = 1024, HOST_TEXT_SIZE = 64 };
+enum {
+    LISTEN_BACKLOG = 1024,
+    HOST_TEXT_SIZE = 64,
+    PROBE_AFTER_S = 60, /* of silence */
+    PROBE_EVERY_S = 10,
+    PROBES = 3
+};
 
 union address {
     struct sockaddr any;
@@ -78,6 +85,22 @@ address_is_loopback(struct text host)
     return IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr);
 }
 
+/* A client that is gone without a word is noticed also where nothing is sent to it. Connections
+ * inherit it; without it they just last longer. */
+static void
+keep_alive(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, PROBE_EVERY_S},
+                   {IPPROTO_TCP, TCP_KEEPCNT, PROBES}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                   sizeof options[i].value);
+}
+
 enum status
 listen_open(const char *text, uint16_t port, const char *setting, int *descriptor, uint16_t *actual,
             struct error *error)
@@ -97,6 +120,7 @@ listen_open(const char *text, uint16_t port, const char *setting, int *descripto
         return STATUS_UNAVAILABLE;
     }
     const int on = 1;
+    keep_alive(fd);
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         (address.any.sa_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||

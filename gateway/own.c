@@ -19,7 +19,7 @@ answer_metrics(struct visit *visit, struct text foreign)
     struct http_figures http = http_figures(front->http);
     buffer_init(&text);
     figures_print(front->figures, visit->door, &http, exchanges_count(front->exchanges),
-                  clock_now(front->clock).monotonic_us, foreign, &text);
+                  front->streams, clock_now(front->clock).monotonic_us, foreign, &text);
     visit_give(visit, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
@@ -45,7 +45,6 @@ metrics_refuse(void *context, enum status status, struct bytes payload)
     answer_metrics(visit, text_of(""));
 }
 
-/* Metrics do not ask for a stream: its three functions are never called. */
 static const struct exchange_sink metrics_sink = {.reply = metrics_reply, .refuse = metrics_refuse};
 
 static enum status

@@ -95,14 +95,14 @@ child_for(struct node *node, struct text segment)
     return *link;
 }
 
+/* path: of the route, or what is left of it. */
 static enum status
 add(struct tree *tree, const struct operation *operation, const struct route *route,
-    bool keep_first, struct error *error)
+    const char *path, bool keep_first, struct error *error)
 {
     if (!tree->root)
         tree->root = calloc(1, sizeof *tree->root);
     struct node *node = tree->root;
-    const char *path = route->path;
     struct text segment;
     unsigned parameters = 0;
     while (node && next_segment(&path, &segment)) {
@@ -134,6 +134,17 @@ add(struct tree *tree, const struct operation *operation, const struct route *ro
     return STATUS_OK;
 }
 
+/* Below /<service>/ a path that begins with the service's name does not say it again. */
+static const char *
+path_below(const char *service, const char *path)
+{
+    size_t size = strlen(service);
+    if (path[0] == '/' && strncmp(path + 1, service, size) == 0 &&
+        (path[1 + size] == '/' || path[1 + size] == '\0'))
+        return path + 1 + size;
+    return path;
+}
+
 static enum status
 add_contract(struct routes *routes, struct tree *service, const struct contract *contract,
              struct error *error)
@@ -144,10 +155,11 @@ add_contract(struct routes *routes, struct tree *service, const struct contract 
         const struct operation *operation = &contract->operations[i];
         for (size_t j = 0; j < operation->route_count && status == STATUS_OK; j++) {
             const struct route *route = &operation->routes[j];
-            status = add(&routes->doors[route->door], operation, route, false, error);
+            status = add(&routes->doors[route->door], operation, route, route->path, false, error);
             /* A service may have the same path at two doors: they are one below /<service>/. */
             if (status == STATUS_OK)
-                status = add(service, operation, route, true, error);
+                status = add(service, operation, route, path_below(contract->service, route->path),
+                             true, error);
         }
     }
     return status;

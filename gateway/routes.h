@@ -35,8 +35,9 @@ bool routes_has_door(const struct routes *routes, enum door door);
 enum status routes_find(const struct routes *routes, enum door door, struct text method,
                         const struct text *segments, size_t count, struct route_match *match);
 
-/* The same among all routes of one service, whatever their door: for /<service>/… NOT_FOUND for an
- * unknown one. */
+/* The same among all routes of one service, whatever their door: for /<service>/… A path that
+ * begins with the service's name is found without it: /bus/send, not /bus/bus/send. NOT_FOUND for
+ * an unknown service. */
 enum status routes_find_service(const struct routes *routes, struct text service,
                                 struct text method, const struct text *segments, size_t count,
                                 struct route_match *match);

@@ -8,6 +8,8 @@
 
 enum { HEADERS_MAX = 20, ORIGIN_SIZE = 256, SECONDS_SIZE = 12, RETRY_AFTER_DEFAULT = 1 };
 
+const char visit_principal[] = "user:local";
+
 /* The texts that the headers of one answer point to. */
 struct head {
     struct http_header headers[HEADERS_MAX];
@@ -81,6 +83,12 @@ fill_head(struct head *head, const struct visit *visit, const struct visit_answe
         add(head, "Content-Security-Policy", answer->security_policy);
     if (answer->cache_control)
         add(head, "Cache-Control", answer->cache_control);
+    if (answer->websocket_accept)
+        add(head, "Sec-WebSocket-Accept", answer->websocket_accept);
+    if (answer->status == 426)
+        add(head, "Sec-WebSocket-Version", "13");
+    if (answer->status == 426 || answer->status == 101)
+        add(head, "Upgrade", "websocket");
     uint32_t seconds = answer->retry_after;
     if (seconds == 0 && (answer->status == 429 || answer->status == 503))
         seconds = RETRY_AFTER_DEFAULT;
@@ -119,6 +127,20 @@ visit_stream(struct visit *visit)
                                  .headers = head.headers,
                                  .header_count = head.count,
                              });
+}
+
+void
+visit_upgrade(struct visit *visit, const char *websocket_accept)
+{
+    struct head head;
+    visit->begun_us = clock_now(visit->front->clock).monotonic_us;
+    fill_head(&head, visit,
+              &(struct visit_answer){.status = 101, .websocket_accept = websocket_accept});
+    http_upgrade(visit->call, &(struct http_answer){
+                                  .status = 101,
+                                  .headers = head.headers,
+                                  .header_count = head.count,
+                              });
 }
 
 void

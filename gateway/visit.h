@@ -18,6 +18,7 @@
 #include "kernel/trace.h"
 
 struct visit;
+struct socket;
 
 enum { FRONT_RANDOM_SIZE = 24 * 64 };
 
@@ -31,6 +32,14 @@ struct front {
     struct routes *routes;
     struct translator *translator;
     struct exchanges *exchanges;
+    const struct contract *bus_contract; /* of service:bus; NULL: there is none */
+    struct json_parser *parser;          /* of what comes over WebSockets */
+    struct socket *sockets;              /* all */
+    struct socket *dirty;                /* those that have something to write */
+    struct visit *lasting;               /* streams of events that last until the client leaves */
+    uint64_t comment_us;                 /* when something is said on those again */
+    size_t streams;                      /* sockets, and those */
+    size_t streams_max;
     struct health *health;
     struct figures *figures;
     struct buffer scratch;
@@ -44,7 +53,8 @@ struct front {
 enum visit_purpose {
     VISIT_ANSWERED,  /* in on_head already */
     VISIT_OPERATION, /* goes over the bus */
-    VISIT_METRICS
+    VISIT_METRICS,
+    VISIT_SOCKET /* a WebSocket */
 };
 
 struct visit {
@@ -55,12 +65,20 @@ struct visit {
     enum door door; /* whose metrics are asked */
     struct trace trace;
     uint64_t started_us;
+    uint64_t begun_us; /* an endless answer; 0: none did */
+    struct socket *socket;
     exchange_handle exchange;
+    bool streaming;        /* a stream of events has begun */
+    bool lasting;          /* in front.lasting */
+    exchange_handle probe; /* of a lasting one: its answer says that it was not refused */
     struct route_match match;
     struct uri uri;
-    struct buffer storage; /* of uri */
-    struct visit *next;
+    struct buffer storage;       /* of uri */
+    struct visit *before, *next; /* among the lasting or the spare ones */
 };
+
+/* On whose behalf the gateway calls. */
+extern const char visit_principal[];
 
 /* What an answer has beside the headers of every answer. */
 struct visit_answer {
@@ -72,6 +90,7 @@ struct visit_answer {
     const char *location;
     const char *security_policy;
     const char *cache_control;
+    const char *websocket_accept;
     uint32_t retry_after; /* seconds; 0: none */
     bool preflight;
 };
@@ -82,6 +101,9 @@ void visit_give(struct visit *visit, const char *content_type, struct buffer *bo
 
 /* The head of a stream of events. */
 void visit_stream(struct visit *visit);
+
+/* 101 for a WebSocket. */
+void visit_upgrade(struct visit *visit, const char *websocket_accept);
 
 /* The error body of a status with error's words, or with the payload of a refusal that came over
  * the bus. */

@@ -4,18 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "gateway/sse.h"
 #include "kernel/assert.h"
 #include "kernel/contract.h"
 
-enum { SLOT_BITS = 20, SLOTS_MAX = 1 << SLOT_BITS };
+enum { SLOT_BITS = 20, SLOTS_MAX = 1 << SLOT_BITS, PROBE_TTL_MS = 5000 };
 
 struct exchange {
     struct exchanges *owner;
     uint32_t slot;
     uint64_t generation;
     bool active;
-    bool streaming; /* a chunk came: the answer is a stream of events */
     uint32_t taken; /* chunks whose credit is still with us */
     struct uuid id;
     const struct exchange_sink *sink;
@@ -30,7 +28,6 @@ struct exchanges {
     uint32_t slot_capacity;
     struct exchange *free_slots;
     size_t active;
-    struct buffer events;
     struct buffer metadata;
 };
 
@@ -56,7 +53,6 @@ exchanges_destroy(struct exchanges **exchanges_p)
         free(exchange);
     }
     free(exchanges->slots);
-    buffer_clear(&exchanges->events);
     buffer_clear(&exchanges->metadata);
     free(exchanges);
     *exchanges_p = NULL;
@@ -114,28 +110,25 @@ find_slot(const struct exchanges *exchanges, exchange_handle handle)
 
 /* ---- what the bus says */
 
-/* After the failure of a stream that has begun: the status line is gone, the cause is an event. */
 static void
-fail_stream(struct exchange *exchange, enum status status, struct bytes payload)
-{
-    struct buffer *events = &exchange->owner->events;
-    buffer_reset(events);
-    sse_error(events, status, payload);
-    if (!events->failed)
-        exchange->sink->write(exchange->context, buffer_text(events));
-    exchange->sink->finish(exchange->context);
-}
-
-static void
-fail_with(struct exchange *exchange, enum status status, const char *message)
+refuse_with(struct exchange *exchange, enum status status, const char *message)
 {
     struct error error = ERROR_INIT;
     struct buffer payload;
     buffer_init(&payload);
     error_set(&error, "%s", message);
     error_pack(&payload, status, &error);
-    fail_stream(exchange, status, buffer_bytes(&payload));
+    exchange->sink->refuse(exchange->context, status, buffer_bytes(&payload));
     buffer_clear(&payload);
+}
+
+/* The sink may begin another exchange, or abandon this one: its slot is taken until the sink
+ * returns. */
+static void
+stop(struct exchange *exchange)
+{
+    exchange->active = false;
+    exchange->owner->active--;
 }
 
 static void
@@ -144,27 +137,11 @@ on_reply(void *context, const struct peer_answer *answer)
     struct exchange *exchange = context;
     if (!exchange->active)
         return;
-    /* The sink may begin another exchange: this slot is still taken until it returns. */
-    exchange->active = false;
-    exchange->owner->active--;
-    const struct exchange_sink *sink = exchange->sink;
-    if (!exchange->streaming) {
-        if (answer->status == STATUS_OK)
-            sink->reply(exchange->context, answer->payload);
-        else
-            sink->refuse(exchange->context, answer->status, answer->payload);
-    } else if (answer->status != STATUS_OK) {
-        fail_stream(exchange, answer->status, answer->payload);
-    } else {
-        struct buffer *events = &exchange->owner->events;
-        buffer_reset(events);
-        if (!sse_done(events, answer->payload) || events->failed) {
-            fail_with(exchange, STATUS_BAD_GATEWAY, "the service's answer cannot be read");
-        } else {
-            sink->write(exchange->context, buffer_text(events));
-            sink->finish(exchange->context);
-        }
-    }
+    stop(exchange);
+    if (answer->status == STATUS_OK)
+        exchange->sink->reply(exchange->context, answer->payload);
+    else
+        exchange->sink->refuse(exchange->context, answer->status, answer->payload);
     give_slot(exchange);
 }
 
@@ -174,24 +151,15 @@ on_chunk(void *context, const struct message *chunk)
     struct exchange *exchange = context;
     if (!exchange->active)
         return;
-    struct exchanges *exchanges = exchange->owner;
-    const struct exchange_sink *sink = exchange->sink;
-    struct buffer *events = &exchanges->events;
-    const char *fault = NULL;
-    buffer_reset(events);
-    if (!exchange->streaming) {
-        exchange->streaming = true;
-        sink->begin(exchange->context);
-    }
     exchange->taken++;
-    if (!sse_chunk(events, chunk->payload) || events->failed)
-        fault = "the service's answer cannot be read";
-    else if (!sink->write(exchange->context, buffer_text(events)))
-        fault = "the client is too slow for what is left of memory";
-    if (!fault)
+    enum status status = exchange->sink->chunk(exchange->context, chunk->payload);
+    if (status == STATUS_OK)
         return;
-    exchanges->bus.cancel(exchanges->bus.context, &exchange->id);
-    fail_with(exchange, STATUS_BUSY, fault);
+    exchange->owner->bus.cancel(exchange->owner->bus.context, &exchange->id);
+    stop(exchange);
+    refuse_with(exchange, status,
+                status == STATUS_BUSY ? "the client is too slow for what is left of memory"
+                                      : "the service's answer cannot be read");
     give_slot(exchange);
 }
 
@@ -257,13 +225,28 @@ exchange_begin(struct exchanges *exchanges, const struct exchange_request *reque
     }
     exchange->generation++;
     exchange->active = true;
-    exchange->streaming = false;
     exchange->taken = 0;
     exchange->sink = request->sink;
     exchange->context = request->context;
     exchanges->active++;
     *handle = exchange->generation << SLOT_BITS | exchange->slot;
     return STATUS_OK;
+}
+
+enum status
+exchange_probe(struct exchanges *exchanges, const char *service, const struct trace *trace,
+               const struct exchange_sink *sink, void *context, exchange_handle *handle)
+{
+    struct exchange_request request = {
+        .service = service,
+        .type = "health_check",
+        .flags = OPERATION_READ | OPERATION_IDEMPOTENT,
+        .ttl_ms = PROBE_TTL_MS,
+        .trace = trace,
+        .sink = sink,
+        .context = context,
+    };
+    return exchange_begin(exchanges, &request, handle, NULL);
 }
 
 void
@@ -298,10 +281,8 @@ exchanges_end(struct exchanges *exchanges, enum status status, const struct erro
         if (!exchange->active)
             continue;
         exchanges->bus.cancel(exchanges->bus.context, &exchange->id);
-        if (exchange->streaming)
-            fail_stream(exchange, status, buffer_bytes(&payload));
-        else
-            exchange->sink->refuse(exchange->context, status, buffer_bytes(&payload));
+        stop(exchange);
+        exchange->sink->refuse(exchange->context, status, buffer_bytes(&payload));
         give_slot(exchange);
     }
     buffer_clear(&payload);

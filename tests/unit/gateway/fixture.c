@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "contracts/bus.h"
 #include "kernel/message.h"
 
 enum {
@@ -111,7 +112,8 @@ static const struct contract engine_contract = {.service = "engine",
                                                 .operations = engine_operations,
                                                 .operation_count = sizeof engine_operations /
                                                                    sizeof engine_operations[0]};
-const struct contract *const fixture_contracts[] = {&memory_contract, &engine_contract, NULL};
+const struct contract *const fixture_contracts[] = {&memory_contract, &engine_contract,
+                                                    &bus_contract, NULL};
 
 /* ---- the bus that the test plays */
 
@@ -136,7 +138,8 @@ static enum status
 bus_call(void *context, const struct peer_request *request, struct uuid *id, struct error *error)
 {
     struct fixture *fixture = context;
-    bool health = text_equal_string(request->type, "health_check");
+    bool health = text_equal_string(request->type, "health_check") &&
+                  !text_equal_string(request->target, "service:bus");
     (void)error;
     struct fixture_call *call;
     if (health) {
@@ -286,6 +289,7 @@ fixture_open(struct fixture *fixture, const struct http_options *options)
         .logger = &fixture->logger,
         .cors_origins = "https://app.example.org",
         .bind = "127.0.0.1",
+        .streams_max = FIXTURE_STREAMS_MAX,
     };
     assert_int_equal(front_new(&fixture->front, &front, &error), STATUS_OK);
     struct http_options http = options ? *options : fixture_http_options();

@@ -18,9 +18,9 @@
 #define HOST "Host: localhost\r\n"
 #define JSON "Content-Type: application/json\r\n"
 
-enum { FIXTURE_CALLS_MAX = 64 };
+enum { FIXTURE_CALLS_MAX = 64, FIXTURE_STREAMS_MAX = 4 };
 
-/* One call that the gateway made; health checks are kept apart. */
+/* One call that the gateway made; health checks of services other than the bus are kept apart. */
 struct fixture_call {
     char target[64];
     char type[64];
@@ -56,8 +56,8 @@ struct fixture {
     size_t health_count;
 };
 
-/* Two contracts: memory (store, search, get, remove, add with a small body) and engine (chat,
- * chat_stream, models). */
+/* Three contracts: memory (store, search, get, remove, add with a small body), engine (chat,
+ * chat_stream, models), and the bus's own. */
 extern const struct contract *const fixture_contracts[];
 
 /* options: NULL for the defaults. */

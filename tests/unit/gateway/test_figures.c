@@ -16,7 +16,7 @@ print(struct figures *figures, enum door door, const char *foreign, struct buffe
 {
     const struct http_figures http = {0};
     buffer_init(out);
-    figures_print(figures, door, &http, 3, 5000000, text_of(foreign), out);
+    figures_print(figures, door, &http, 3, 2, 5000000, text_of(foreign), out);
     buffer_append_byte(out, 0);
     assert_false(out->failed);
     return (const char *)out->data;

@@ -14,7 +14,7 @@ static const struct route one[] = {{DOOR_ENGINE, "GET", "/tasks"},
 static const struct route two[] = {{DOOR_ENGINE, "POST", "/tasks/create"}};
 static const struct route three[] = {{DOOR_ENGINE, "GET", "/tasks/{id}"}};
 static const struct route four[] = {{DOOR_ENGINE, "POST", "/tasks/{id}/{action}"}};
-static const struct route five[] = {{DOOR_TOOLS, "GET", "/list"}};
+static const struct route five[] = {{DOOR_TOOLS, "GET", "/all"}};
 
 static const struct operation task_operations[] = {
     {.service = "tasks", .name = "list", .routes = one, .route_count = 2},
@@ -127,22 +127,40 @@ unknown_empty_and_overlong_paths_are_not_found(void **state)
     assert_int_equal(find(*state, "GET", "/tasks/", &match), STATUS_NOT_FOUND);
     assert_int_equal(find(*state, "GET", "//tasks", &match), STATUS_NOT_FOUND);
     assert_int_equal(find(*state, "GET", "/tasks/a/b/c", &match), STATUS_NOT_FOUND);
-    assert_int_equal(find(*state, "GET", "/list", &match), STATUS_NOT_FOUND);
+    assert_int_equal(find(*state, "GET", "/all", &match), STATUS_NOT_FOUND);
+}
+
+static enum status
+find_service(struct fixture *fixture, const char *service, const char *path,
+             struct route_match *match)
+{
+    struct uri *uri = &fixture->uri;
+    assert_int_equal(uri_parse(text_of(path), uri, &fixture->storage, NULL), STATUS_OK);
+    return routes_find_service(fixture->routes, text_of(service), text_of("GET"), uri->segments,
+                               uri->segment_count, match);
 }
 
 static void
 a_service_is_found_whatever_the_door(void **state)
 {
-    struct fixture *fixture = *state;
     struct route_match match;
-    struct text segments[] = {text_of("list")};
-    assert_int_equal(
-        routes_find_service(fixture->routes, text_of("tasks"), text_of("GET"), segments, 1, &match),
-        STATUS_OK);
+    assert_int_equal(find_service(*state, "tasks", "/all", &match), STATUS_OK);
     assert_string_equal(match.operation->name, "tools");
-    assert_int_equal(routes_find_service(fixture->routes, text_of("nobody"), text_of("GET"),
-                                         segments, 1, &match),
-                     STATUS_NOT_FOUND);
+    assert_int_equal(find_service(*state, "nobody", "/all", &match), STATUS_NOT_FOUND);
+}
+
+static void
+a_path_below_its_service_does_not_name_it_twice(void **state)
+{
+    struct route_match match;
+    assert_int_equal(find_service(*state, "tasks", "/", &match), STATUS_OK);
+    assert_string_equal(match.operation->name, "list");
+    assert_int_equal(find_service(*state, "tasks", "/t1", &match), STATUS_OK);
+    assert_string_equal(match.operation->name, "get");
+    assert_int_equal(match.count, 1);
+    assert_true(text_equal_string(match.names[0], "id"));
+    assert_true(text_equal_string(match.values[0], "t1"));
+    assert_int_not_equal(find_service(*state, "tasks", "/tasks/t1", &match), STATUS_OK);
 }
 
 static void
@@ -184,6 +202,7 @@ main(void)
         TEST(head_finds_get),
         TEST(unknown_empty_and_overlong_paths_are_not_found),
         TEST(a_service_is_found_whatever_the_door),
+        TEST(a_path_below_its_service_does_not_name_it_twice),
         cmocka_unit_test(two_operations_on_one_route_are_refused),
         cmocka_unit_test(every_generated_contract_fits),
     };
