@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/agent.c - `sos agent new NAME`: makes an agent's keys, registers it, writes its connection
- * file. */
+/* cli/agent.c - `sos agent`; and `sos agent new NAME`: makes an agent's keys, registers it, writes
+ * its connection file. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "broker/net/keytable.h"
+#include "cli/agent.h"
 #include "cli/home.h"
 #include "cli/lifecycle.h"
 #include "cli/session.h"
@@ -101,28 +102,40 @@ fill_swarm(struct connection *connection, const struct cli *cli)
     connection_clear(&operator);
 }
 
-static int
-new_agent(struct cli *cli, const char *name)
+int
+agent_name(struct cli *cli, const char *name, struct agent_name *agent)
 {
-    struct connection connection;
     struct error error = ERROR_INIT;
     struct identity identity;
     char relative[MESSAGE_NAME_MAX + 16];
-    char path[PATH_SIZE];
-    long pid = 0;
-
-    memset(&connection, 0, sizeof connection);
-    if (snprintf(connection.identity, sizeof connection.identity, "agent:%s", name) >=
-            (int)sizeof connection.identity ||
-        identity_parse(text_of(connection.identity), &identity, &error) != STATUS_OK ||
+    if (snprintf(agent->identity, sizeof agent->identity, "agent:%s", name) >=
+            (int)sizeof agent->identity ||
+        identity_parse(text_of(agent->identity), &identity, &error) != STATUS_OK ||
         strchr(name, '/'))
         return command_fail("agent", EXIT_USAGE,
                             "NAME: came '%.64s', expected letters, digits and . _ - : @, beginning "
                             "with a letter or digit",
                             name);
     snprintf(relative, sizeof relative, "agents/%s.json", name);
-    if (paths_join(path, cli->home, relative, &error) != STATUS_OK)
+    if (paths_join(agent->path, cli->home, relative, &error) != STATUS_OK)
         return command_fail("agent", EXIT_FAILED, "%s", error.message);
+    return EXIT_OK;
+}
+
+static int
+new_agent(struct cli *cli, const char *name)
+{
+    struct connection connection;
+    struct error error = ERROR_INIT;
+    struct agent_name agent;
+    long pid = 0;
+
+    int code = agent_name(cli, name, &agent);
+    if (code != EXIT_OK)
+        return code;
+    const char *path = agent.path;
+    memset(&connection, 0, sizeof connection);
+    memcpy(connection.identity, agent.identity, sizeof connection.identity);
     if (access(path, F_OK) == 0)
         return command_fail("agent", EXIT_FAILED, "%s is there already: %s has keys", path,
                             connection.identity);
@@ -153,5 +166,9 @@ run_agent(struct cli *cli, int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "new") == 0)
         return new_agent(cli, argv[2]);
-    return command_fail("agent", EXIT_USAGE, "expected: sos agent new NAME");
+    if (argc >= 2 && strcmp(argv[1], "list") == 0)
+        return agent_list(cli, argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "rm") == 0)
+        return agent_remove(cli, argc - 1, argv + 1);
+    return command_fail("agent", EXIT_USAGE, "expected: sos agent new NAME | list | rm NAME");
 }

@@ -46,18 +46,16 @@ checkpoint_online(struct peer *peer, const char *service, const char *folder, st
 }
 
 static enum status
-checkpoint_offline(const struct cli *cli, const struct service *service, const char *folder,
+checkpoint_offline(const struct cli *cli, const struct host_store *which, const char *folder,
                    struct error *error)
 {
     struct store *store = NULL;
-    char relative[128];
     char path[PATH_SIZE];
-    snprintf(relative, sizeof relative, "data/%s", service->contract->service);
-    enum status status = paths_join(path, cli->home, relative, error);
+    enum status status = paths_join(path, cli->home, which->folder, error);
     if (status == STATUS_OK && access(path, F_OK) != 0)
         return STATUS_NOT_FOUND; /* never started: nothing to keep */
     if (status == STATUS_OK)
-        status = store_open(&store, path, service->schema, &cli->logger, error);
+        status = store_open(&store, path, which->schema, &cli->logger, error);
     if (status == STATUS_OK)
         status = store_checkpoint(store, folder, error);
     store_close(&store);
@@ -68,23 +66,19 @@ checkpoint_offline(const struct cli *cli, const struct service *service, const c
 static enum status
 checkpoint_all(struct cli *cli, struct peer *peer, const char *to, struct error *error)
 {
+    struct host_store stores[HOST_STORES_MAX];
+    size_t count = host_stores(stores);
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && hosted_services[i]; i++) {
-        const struct service *service = hosted_services[i];
-        const char *name = service->contract->service;
-        char relative[128];
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         char folder[PATH_SIZE];
-        if (!service->has_store)
-            continue;
-        snprintf(relative, sizeof relative, "data/%s", name);
-        status = paths_join(folder, to, relative, error);
+        status = paths_join(folder, to, stores[i].folder, error);
         if (status == STATUS_OK)
-            status = peer ? checkpoint_online(peer, name, folder, error)
-                          : checkpoint_offline(cli, service, folder, error);
+            status = peer ? checkpoint_online(peer, stores[i].service, folder, error)
+                          : checkpoint_offline(cli, &stores[i], folder, error);
         if (status == STATUS_NOT_FOUND && !peer)
             status = STATUS_OK;
         if (status != STATUS_OK)
-            error_wrap(error, "checkpoint of %s", name);
+            error_wrap(error, "checkpoint of %s", stores[i].service);
     }
     return status;
 }
@@ -107,10 +101,24 @@ copy_one(void *context, const char *relative, const char *path, uint64_t size, s
     return tree_copy_file(path, to, error);
 }
 
+/* Alone: beside it stand the inboxes, which live. */
+static enum status
+copy_key_table(const char *home, const char *to, struct error *error)
+{
+    char from[PATH_SIZE];
+    char copy[PATH_SIZE];
+    enum status status = paths_join(from, home, HOME_KEY_TABLE, error);
+    if (status == STATUS_OK)
+        status = paths_join(copy, to, HOME_KEY_TABLE, error);
+    if (status != STATUS_OK || access(from, F_OK) != 0)
+        return status;
+    return tree_copy_file(from, copy, error);
+}
+
 static enum status
 copy_parts(const char *home, const char *to, struct error *error)
 {
-    static const char *const parts[] = {"config", "secrets", "agents", "data/broker"};
+    static const char *const parts[] = {"config", "secrets", "agents"};
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < sizeof parts / sizeof parts[0]; i++) {
         char from[PATH_SIZE];
@@ -119,7 +127,7 @@ copy_parts(const char *home, const char *to, struct error *error)
         if (status == STATUS_OK && access(from, F_OK) == 0)
             status = tree_walk(from, copy_one, &copy, error);
     }
-    return status;
+    return status == STATUS_OK ? copy_key_table(home, to, error) : status;
 }
 
 static enum status

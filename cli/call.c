@@ -214,6 +214,7 @@ call(struct cli *cli, struct peer *peer, int signal_fd, const struct call_line *
         pack_pair_string(&metadata, "idempotency_key", line->idempotency_key);
     }
     bool stream = asks_stream(operation, payload);
+    const struct trace trace = trace_new();
     struct peer_request request = {
         .kind = KIND_REQUEST,
         .target = text_of(target),
@@ -222,6 +223,7 @@ call(struct cli *cli, struct peer *peer, int signal_fd, const struct call_line *
         .flags = (stream ? MESSAGE_STREAM : 0u) |
                  (operation->flags & OPERATION_IDEMPOTENT ? MESSAGE_IDEMPOTENT : 0u) |
                  (operation->flags & OPERATION_WRITE ? MESSAGE_WRITE : 0u),
+        .trace = &trace,
         .ttl_ms = line->timeout_ms ? line->timeout_ms : operation->timeout_ms,
         .capability = buffer_text(&token),
         .metadata = buffer_bytes(&metadata),

@@ -104,12 +104,14 @@ ask(struct chat *chat, struct text message, int *signal_number, struct error *er
     buffer_init(&payload);
     buffer_init(&reply);
     pack_request(chat, message, &payload);
+    const struct trace trace = trace_new();
     struct peer_request request = {
         .kind = KIND_REQUEST,
         .target = text_of("service:engine"),
         .type = text_of("chat"),
         .payload = buffer_bytes(&payload),
         .flags = MESSAGE_WRITE | (chat->cli->json ? 0u : MESSAGE_STREAM),
+        .trace = &trace,
         .ttl_ms = ANSWER_MS,
         .capability = buffer_text(&chat->token),
     };

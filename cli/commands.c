@@ -59,16 +59,159 @@ const struct command commands[] = {
      "  --cap FILE           send the capability in FILE\n"
      "  --as FILE            connect with this connection file (default: the home's operator)\n",
      run_chat, NULL},
-    {"tap", "watch what passes the broker",
-     "[--source GLOB] [--target GLOB] [--type GLOB] [--kind GLOB]",
-     "Prints the header of each record, never its payload, until Ctrl-C. Issues itself a "
-     "capability\n"
-     "for it with the home's River key. --json prints one object a line.\n\n"
-     "  --source --target --type --kind --trace GLOB   only records that match\n"
+    {"tap", "watch what passes the broker", "[FILTERS] [--trace ID] [--record FILE | --from FILE]",
+     "One line per record until Ctrl-C: who, to whom, what, how large, and how long an answer "
+     "took.\n"
+     "What recurs all the time (health checks, chunks, credits) is only counted. Issues itself "
+     "the\n"
+     "capability with the home's River key. Every tap is audited: data/audit/bus.jsonl.\n\n"
+     "Filters, which all must match:\n"
+     "  --source --target --type --kind --verdict GLOB\n"
+     "  --status STATUS      replies and errors: ok, error or a number\n"
+     "  --header REGEX       on the line: kind source target type status verdict\n\n"
+     "  --trace ID           draw the tree of one trace when it is answered; ID is 32 hex digits "
+     "(the\n"
+     "                       X-SOS-Trace-ID of an HTTP answer), or next\n"
+     "  --wait SECONDS       for the trace (30)\n"
+     "  --payload            payloads too, without what is secret\n"
+     "  --all                also health checks, chunks and credits\n"
      "  --count N            stop after N records\n"
+     "  --record FILE        write a recording as well\n"
+     "  --from FILE          show a recording (- is standard input)\n"
+     "  --color WHEN         auto, always or never\n"
      "  --cap FILE           use the capability in FILE instead\n"
      "  --as FILE            connect with this connection file (needs --cap)\n",
      run_tap, NULL},
+    {"top", "what the swarm does, on one screen", "[--once] [--interval SECONDS]",
+     "Services, rates, times, the slowest operations, inboxes and peers, once a second; q quits.\n"
+     "Holds a tap of its own, for headers alone. --json prints one object each time.\n\n"
+     "  --once               print it once, after one interval\n"
+     "  --interval SECONDS   between two (1)\n"
+     "  --color WHEN         auto, always or never\n"
+     "  --cap FILE           use the capability in FILE for the tap\n"
+     "  --as FILE            connect with this connection file (needs --cap)\n",
+     run_top, NULL},
+    {"replay", "send the requests of a recording again", "FILE [--send] [FILTERS]",
+     "Says what would be sent; with --send it is, one after the other, and each answer's status "
+     "is\n"
+     "held against the recorded one. Needs a recording with payloads (sos tap --payload "
+     "--record).\n"
+     "Exit code 1 when an answer differs or a request cannot be sent again.\n\n"
+     "  --send               send them, as the home's operator\n"
+     "  --rate N             at most N a second\n"
+     "  --all                also what services asked each other for\n"
+     "  --source --target --type --kind --verdict --status --trace --header   as of sos tap\n"
+     "  --cap FILE           send the capability in FILE\n"
+     "  --as FILE            connect with this connection file\n"
+     "  --color WHEN         auto, always or never\n",
+     run_replay, NULL},
+    {"send", "put a message into an inbox", "TO [TYPE] PAYLOAD",
+     "TO is an inbox (agent:kasra, user:ana) or a squad, whose members get a copy each. PAYLOAD "
+     "is\n"
+     "JSON, or else the text itself; - reads it from standard input. Done when it is on disk.\n\n"
+     "  --from IDENTITY      who sends (default: who calls)\n"
+     "  --ttl TIME           dropped when it was not taken within: 30s, 5m, 2h, 7d\n"
+     "  --at TIME            not delivered before: +30s, 2026-01-31T12:00:00Z\n"
+     "  --id UUID            sending the same id again adds nothing\n"
+     "  --reply-to UUID      the message that this one answers\n"
+     "  --text               PAYLOAD is text, even if it reads as JSON\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos send agent:kasra task '{\"do\":\"count the stars\"}'\n"
+     "  date | sos send agent:kasra - --ttl 1h\n",
+     run_send, NULL},
+    {"inbox", "look into an inbox, take messages out of it", "[AGENT]",
+     "One line per message: when (UTC), id, from whom, what type, what it says. Looks only, "
+     "unless\n"
+     "told to take.\n\n"
+     "  --take               hand them out: they come again unless they are acknowledged\n"
+     "  --ack                acknowledge what was printed (takes)\n"
+     "  --follow             go on with what comes, until Ctrl-C\n"
+     "  --peek               look only (what it does anyway)\n"
+     "  --limit N            at most N messages (100; at most 256 unless it follows)\n"
+     "  --after N            only those behind this number\n"
+     "  --wait TIME          wait so long for the first one, at most 30s\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos inbox agent:kasra\n"
+     "  sos inbox --as kasra --follow --ack\n",
+     run_inbox, NULL},
+    {"pub", "say something on a channel", "CHANNEL [TYPE] PAYLOAD",
+     "Whoever listens gets it, nobody else. PAYLOAD as of sos send.\n\n"
+     "  --from IDENTITY      who speaks (default: who calls)\n"
+     "  --text               PAYLOAD is text, even if it reads as JSON\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos pub squad:engineering build '{\"ok\":true}'\n",
+     run_pub, NULL},
+    {"sub", "listen to channels", "CHANNEL|PATTERN...",
+     "One line per event until Ctrl-C: when (UTC), where, from whom, what type, what it says.\n\n"
+     "  --after N            of one channel: begin with what is kept behind number N (0: all)\n"
+     "  --count N            stop after N events\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos sub 'squad:*' system:events\n"
+     "  sos sub squad:engineering --after 0\n",
+     run_sub, NULL},
+    {"channels", "list channels", "[PATTERN]",
+     "Those that have subscribers or a history.\n\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n",
+     run_channels, NULL},
+    {"history", "print what was said on a channel", "CHANNEL",
+     "The newest events, oldest first.\n\n"
+     "  --after N            only those behind this number, from there on\n"
+     "  --limit N            at most N (100; at most 1000)\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n",
+     run_history, NULL},
+    {"peers", "list who is connected", "[PATTERN]",
+     "And who was a while ago.\n\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos peers 'agent:*'\n",
+     run_peers, NULL},
+    {"dlq", "list, replay and drop dead letters", "list|show|replay|drop AGENT [ID...]",
+     "What could not be delivered after its last try, was refused by its receiver, with the "
+     "reason.\n\n"
+     "  list AGENT             what there is, oldest first\n"
+     "  show AGENT ID          one, whole\n"
+     "  replay AGENT ID...     back into the inbox, with all attempts anew\n"
+     "  drop AGENT ID...       for good\n\n"
+     "  --all                replay or drop all of them\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos dlq list agent:kasra\n"
+     "  sos dlq replay agent:kasra --all\n",
+     run_dlq, NULL},
+    {"bench", "measure the running swarm", "[--seconds N]",
+     "Requests and replies, durable messages, events: how many a second, and how long one takes, "
+     "from\n"
+     "here. Its messages go to an inbox of their own, which is empty again at the end.\n\n"
+     "  --seconds N          in all (5)\n",
+     run_bench, NULL},
     {"broker", "run the broker alone", "[--keep-ports] [--ready-fd N]",
      "What `sos up` runs; for systemd and containers. Foreground, until SIGTERM.\n", run_broker,
      NULL},
@@ -82,9 +225,14 @@ const struct command commands[] = {
      "  list                 identities and public keys of the home\n"
      "  new IDENTITY FILE    make a key file (mode 0600) and print its public key\n",
      run_key, NULL},
-    {"agent", "let an agent connect", "new NAME",
-     "Makes the agent's keys, registers agent:NAME with the swarm (running or not) and writes its\n"
-     "connection file, agents/NAME.json below the home.\n",
+    {"agent", "let agents connect", "new NAME | list | rm NAME",
+     "  new NAME             make the agent's keys, register agent:NAME with the swarm (running "
+     "or\n"
+     "                       not), write its connection file, agents/NAME.json below the home\n"
+     "  list                 agents, and which of them are connected\n"
+     "  rm NAME              take its keys off the bus for good, and remove its connection file\n\n"
+     "  --yes                rm: do not ask\n"
+     "  --reason TEXT        rm: for the audit log\n",
      run_agent, NULL},
     {"backup", "copy the home, running or not", "DIR",
      "Writes a checkpoint of every service's store, keys and settings into the new folder DIR.\n",

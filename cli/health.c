@@ -140,7 +140,7 @@ health_await(struct cli *cli, uint32_t timeout_ms, struct error *error)
 {
     struct peer *peer = NULL;
     struct buffer answer;
-    struct session_options options = {NULL, timeout_ms};
+    struct session_options options = {.wait_ms = timeout_ms};
     uint64_t end_us = clock_now(cli->clock).monotonic_us + timeout_ms * 1000ull;
 
     buffer_init(&answer);

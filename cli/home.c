@@ -199,7 +199,7 @@ home_connection(const char *home, const char *key_file, struct connection *conne
     if (status == STATUS_OK)
         status = paths_join(key, home, key_file, error);
     if (status == STATUS_OK)
-        status = connection_load(connection, swarm, key, error);
+        status = connection_load_home(connection, swarm, key, error);
     return status;
 }
 

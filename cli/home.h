@@ -29,6 +29,8 @@ extern const struct home_identity home_identities[];
 #define HOME_OPERATOR "user:operator"
 #define HOME_OPERATOR_KEY "secrets/operator.key"
 #define HOME_KEY_TABLE "data/broker/keys.json"
+#define HOME_MAIL "data/broker/mail"
+#define HOME_BUS_AUDIT "data/audit/bus.jsonl"
 #define HOME_SWARM_FILE "config/swarm.json"
 
 /* Makes the home and its run/ folder: what locking needs. */

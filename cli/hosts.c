@@ -11,7 +11,9 @@
 #include "actors/engine/engine.h"
 #include "actors/identity/identity.h"
 #include "actors/memory/memory.h"
+#include "broker/mail/mailbox.h"
 #include "cli/home.h"
+#include "kernel/assert.h"
 #include "platform/file.h"
 
 enum { GATEWAY_FILE_MAX = 16 * 1024, CAPABILITY_KEYS_MAX = 3 };
@@ -32,6 +34,25 @@ hosted_service(const char *name)
         if (strcmp(hosted_services[i]->contract->service, name) == 0)
             return hosted_services[i];
     return NULL;
+}
+
+size_t
+host_stores(struct host_store stores[static HOST_STORES_MAX])
+{
+    size_t count = 0;
+    stores[count++] =
+        (struct host_store){.service = "bus", .folder = HOME_MAIL, .schema = MAILBOX_SCHEMA};
+    for (size_t i = 0; hosted_services[i]; i++) {
+        const struct service *service = hosted_services[i];
+        if (!service->has_store)
+            continue;
+        ASSERT(count < HOST_STORES_MAX);
+        struct host_store *store = &stores[count++];
+        *store = (struct host_store){.service = service->contract->service,
+                                     .schema = service->schema};
+        snprintf(store->folder, sizeof store->folder, "data/%s", store->service);
+    }
+    return count;
 }
 
 static enum status
@@ -129,6 +150,8 @@ host_broker(struct broker **broker_p, const struct host_environment *environment
     const struct config *config = environment->config;
     char key_path[PATH_SIZE];
     char table_path[PATH_SIZE];
+    char mail_path[PATH_SIZE];
+    char audit_path[PATH_SIZE];
     struct connection identity;
     struct ed25519_public_key keys[CAPABILITY_KEYS_MAX];
     size_t key_count = 0;
@@ -137,6 +160,10 @@ host_broker(struct broker **broker_p, const struct host_environment *environment
     enum status status = paths_join(key_path, environment->home, HOME_BROKER_KEY, error);
     if (status == STATUS_OK)
         status = paths_join(table_path, environment->home, HOME_KEY_TABLE, error);
+    if (status == STATUS_OK)
+        status = paths_join(mail_path, environment->home, HOME_MAIL, error);
+    if (status == STATUS_OK)
+        status = paths_join(audit_path, environment->home, HOME_BUS_AUDIT, error);
     if (status == STATUS_OK)
         status = connection_load(&identity, NULL, key_path, error);
     if (status == STATUS_OK)
@@ -147,6 +174,8 @@ host_broker(struct broker **broker_p, const struct host_environment *environment
             .port = (uint16_t)config_uint(config, OPTION_BROKER_PORT),
             .keys = &identity.keys,
             .key_table = table_path,
+            .mail_folder = mail_path,
+            .audit = audit_path,
             .config = config,
             .capability_keys = keys,
             .capability_key_count = key_count,

@@ -16,6 +16,15 @@
 extern const struct service *const hosted_services[];
 const struct service *hosted_service(const char *name);
 
+/* A store of a home: of a service that holds one, or the broker's inboxes. */
+struct host_store {
+    const char *service; /* who makes a checkpoint of it */
+    char folder[128];    /* below the home */
+    uint32_t schema;
+};
+enum { HOST_STORES_MAX = 16 };
+size_t host_stores(struct host_store stores[static HOST_STORES_MAX]);
+
 struct host_environment {
     const char *home;
     const struct config *config;

@@ -80,10 +80,15 @@ await(struct running *running)
             {.socket = peer_monitor(invoke->peer), .events = ZMQ_POLLIN},
             {.fd = invoke->signal_fd, .events = ZMQ_POLLIN},
         };
-        zmq_poll(items, 3, invoke_timeout_ms(invoke->peer, invoke->clock));
+        long timeout_ms = invoke_timeout_ms(invoke->peer, invoke->clock);
+        if (invoke->on_tick && timeout_ms > invoke->tick_ms)
+            timeout_ms = invoke->tick_ms;
+        zmq_poll(items, 3, timeout_ms);
         invoke->signal_number = invoke_take_signal(invoke->signal_fd);
         if (invoke->signal_number)
             break;
+        if (invoke->on_tick && !invoke->on_tick(invoke->context))
+            running->enough = true;
     }
 }
 

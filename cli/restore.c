@@ -90,22 +90,21 @@ load_manifest(json_t **root_p, const char *from, struct error *error)
 static enum status
 verify_stores(const struct cli *cli, const char *home, struct error *error)
 {
+    struct host_store stores[HOST_STORES_MAX];
+    size_t count = host_stores(stores);
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && hosted_services[i]; i++) {
-        const struct service *service = hosted_services[i];
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         struct store *store = NULL;
-        char relative[128];
         char folder[PATH_SIZE];
-        snprintf(relative, sizeof relative, "data/%s", service->contract->service);
-        status = paths_join(folder, home, relative, error);
-        if (status != STATUS_OK || !service->has_store || access(folder, F_OK) != 0)
+        status = paths_join(folder, home, stores[i].folder, error);
+        if (status != STATUS_OK || access(folder, F_OK) != 0)
             continue;
-        status = store_open(&store, folder, service->schema, &cli->logger, error);
+        status = store_open(&store, folder, stores[i].schema, &cli->logger, error);
         if (status == STATUS_OK)
             status = store_verify(store, error);
         store_close(&store);
         if (status != STATUS_OK)
-            error_wrap(error, "verify %s", service->contract->service);
+            error_wrap(error, "verify %s", stores[i].service);
     }
     return status;
 }

@@ -22,12 +22,14 @@ discard_line(void *context, enum log_level level, struct text line)
 static const struct logger silent = {"cli", LOG_FATAL, NULL, discard_line, NULL};
 
 static enum status
-load(struct connection *connection, struct cli *cli, const char *file, struct error *error)
+load(struct connection *connection, struct cli *cli, const struct session_options *options,
+     struct error *error)
 {
-    if (file)
-        return connection_load(connection, NULL, file, error);
-    enum status status = home_connection(cli->home, HOME_OPERATOR_KEY, connection, error);
-    if (status == STATUS_NOT_FOUND)
+    if (options->connection_file)
+        return connection_load(connection, NULL, options->connection_file, error);
+    const char *key_file = options->key_file ? options->key_file : HOME_OPERATOR_KEY;
+    enum status status = home_connection(cli->home, key_file, connection, error);
+    if (status == STATUS_NOT_FOUND && !options->key_file)
         error_set(error, "there is no swarm in home %s (start one with: sos up)", cli->home);
     return status;
 }
@@ -70,7 +72,9 @@ session_open(struct peer **peer_p, struct cli *cli, const struct session_options
                        : supervised     ? WELCOME_MS
                                         : UNSUPERVISED_MS;
     memset(&connection, 0, sizeof connection);
-    enum status status = load(&connection, cli, options->connection_file, error);
+    enum status status = load(&connection, cli, options, error);
+    if (status == STATUS_OK && options->identity)
+        memcpy(options->identity, connection.identity, sizeof connection.identity);
     if (status == STATUS_OK) {
         struct peer_options peer_options = {
             .connection = &connection, .clock = cli->clock, .logger = &silent};

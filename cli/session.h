@@ -7,7 +7,9 @@
 #include "sdk/c/peer.h"
 
 struct session_options {
-    const char *connection_file; /* NULL: the home's operator */
+    const char *connection_file; /* NULL: one of the home's */
+    const char *key_file;        /* which, below the home; NULL: the operator's */
+    char *identity;              /* who that is, MESSAGE_NAME_MAX + 1 bytes; may be NULL */
     uint32_t wait_ms;            /* for the welcome; 0 = 5000 */
 };
 
