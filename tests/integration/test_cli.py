@@ -19,7 +19,8 @@ import tokens
 from swarm import BINARY, Swarm
 
 COMMANDS = ("up", "down", "status", "logs", "call", "chat", "tap", "broker", "gateway", "actor", "key",
-            "agent", "backup", "restore", "version")
+            "agent", "backup", "restore", "version", "send", "inbox", "pub", "sub", "channels", "history", "peers",
+            "dlq", "bench")
 PORT_SETTINGS = ("broker.port", "gateway.port", "gateway.engine_port", "gateway.memory_port",
                  "gateway.memory_port2", "gateway.economy_port", "gateway.tools_port",
                  "gateway.tools_port2", "gateway.identity_port", "gateway.voice_port")

@@ -24,6 +24,7 @@ FOLDERS = {
     "actors/identity": ["kernel", "contracts", "store", "actors/runtime", "actors/identity"],
     "gateway": ["kernel", "contracts", "sdk/c", "gateway"],
     "cli": ["kernel", "contracts", "platform", "store", "sdk/c", "broker", "actors", "gateway", "cli"],
+    "docs/tutorials/c": [],
     "tests": [""],
 }
 
@@ -39,7 +40,7 @@ LIBRARIES = {
     "actors/memory": ["sodium"],
     "actors/engine": ["jansson"],
     "actors/identity": [],
-    "gateway": ["microhttpd", "zmq", "czmq", "sodium"],
+    "gateway": ["microhttpd", "wslay", "zmq", "czmq", "sodium"],
     "cli": ["jansson", "sodium", "zmq", "czmq"],
 }
 
@@ -47,6 +48,7 @@ LIBRARIES = {
 ONLY = {
     "simdjson": ["kernel/json_parse.cc"],
     "microhttpd": ["gateway/http.c", "gateway/http.h"],
+    "wslay": ["gateway/websocket.c"],
     "curl": ["actors/runtime/fetch.c"],
     "rocksdb": ["store/store_rocksdb.c", "store/store_verify.cc"],
 }

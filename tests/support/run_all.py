@@ -101,11 +101,23 @@ def static_checks(count):
     checks = {
         "include rules": ["tests/support/check_includes.py"],
         "format": ["clang-format", "--dry-run", "-Werror", *sources],
-        "vectors fresh": ["/usr/bin/python3", "tests/support/check_fresh.py"],
+        "generated files fresh": ["/usr/bin/python3", "tests/support/check_fresh.py"],
+        "types of the Python SDK": ["mypy", "--config-file", "sdk/python/mypy.ini", "--cache-dir", "build/mypy"],
     }
     for name, command in checks.items():
         ok, output, seconds = run(command)
         count.add(f"check {name}", ok, output, seconds)
+
+
+def python_tests(count):
+    """The Python SDK by itself, against scripted brokers and gateways."""
+    folders = [ROOT / "sdk" / "python", ROOT / "tests" / "support", ROOT / "tests" / "python"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOS_")}
+    environment.update(PYTHONPATH=":".join(map(str, folders)), PYTHONDONTWRITEBYTECODE="1")
+    for path in sorted((ROOT / "tests" / "python").glob("test_*.py")):
+        ok, output, seconds = run(["/usr/bin/python3", "-m", "unittest", "-v", str(path)],
+                                  env=environment, timeout=TEST_TIMEOUT_S)
+        count.add(f"python {path.stem}", ok, output, seconds)
 
 
 def integration_tests(count, binary, quick):
@@ -140,6 +152,7 @@ def main():
     quick = parser.parse_args().quick
     count = Count()
     static_checks(count)
+    python_tests(count)
     if build(count, "dev"):
         unit_tests(count, "dev")
         integration_tests(count, ROOT / "build" / "dev" / "sos", quick)
