@@ -20,12 +20,12 @@ set_next(void *block, void *next)
 }
 
 void
-pool_init(struct pool *pool, size_t block_size, size_t spares_max)
+pool_init(struct pool *pool, size_t block_size, size_t idle_max)
 {
     atomic_init(&pool->returned, NULL);
+    atomic_init(&pool->idle, 0);
     pool->spares = NULL;
-    pool->spare_count = 0;
-    pool->spares_max = spares_max;
+    pool->idle_max = idle_max;
     pool->block_size = block_size;
 }
 
@@ -33,30 +33,7 @@ pool_init(struct pool *pool, size_t block_size, size_t spares_max)
 static void
 take_back(struct pool *pool)
 {
-    void *block = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
-    while (block) {
-        void *next = next_of(block);
-        if (pool->spare_count < pool->spares_max) {
-            set_next(block, pool->spares);
-            pool->spares = block;
-            pool->spare_count++;
-        } else {
-            free(block);
-        }
-        block = next;
-    }
-}
-
-void
-pool_clear(struct pool *pool)
-{
-    take_back(pool);
-    while (pool->spares) {
-        void *next = next_of(pool->spares);
-        free(pool->spares);
-        pool->spares = next;
-    }
-    pool->spare_count = 0;
+    pool->spares = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
 }
 
 void *
@@ -68,16 +45,41 @@ pool_take(struct pool *pool)
     if (!block)
         return malloc(pool->block_size);
     pool->spares = next_of(block);
-    pool->spare_count--;
+    atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
     return block;
 }
 
 void
 pool_give(struct pool *pool, void *block)
 {
+    if (atomic_fetch_add_explicit(&pool->idle, 1, memory_order_relaxed) >= pool->idle_max) {
+        atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
+        free(block);
+        return;
+    }
     void *first = atomic_load_explicit(&pool->returned, memory_order_relaxed);
     do
         set_next(block, first);
     while (!atomic_compare_exchange_weak_explicit(&pool->returned, &first, block,
                                                   memory_order_release, memory_order_relaxed));
+}
+
+static void
+free_all(void *block)
+{
+    while (block) {
+        void *next = next_of(block);
+        free(block);
+        block = next;
+    }
+}
+
+void
+pool_clear(struct pool *pool)
+{
+    free_all(pool->spares);
+    take_back(pool);
+    free_all(pool->spares);
+    pool->spares = NULL;
+    atomic_store_explicit(&pool->idle, 0, memory_order_relaxed);
 }

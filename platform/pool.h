@@ -11,15 +11,15 @@
 
 struct pool {
     _Atomic(void *) returned; /* a list through the blocks' first bytes */
-    void *spares;
-    size_t spare_count;
-    size_t spares_max; /* what is above is freed */
+    void *spares;             /* another, the owner's */
+    atomic_size_t idle;       /* in both */
+    size_t idle_max;          /* more are freed */
     size_t block_size;
 };
 
 /* block_size: at least a pointer's. */
-void pool_init(struct pool *pool, size_t block_size, size_t spares_max);
-/* Frees the spares. Blocks that are given afterwards are lost: all have come back. */
+void pool_init(struct pool *pool, size_t block_size, size_t idle_max);
+/* Frees what is idle. Blocks that are given afterwards are lost: all have come back. */
 void pool_clear(struct pool *pool);
 
 /* NULL when out of memory. A block may also be passed to free(). */

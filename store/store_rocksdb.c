@@ -270,28 +270,61 @@ rocksdb_store_scan(struct store *base, store_space space, struct bytes prefix, s
 
 /* ---- writing */
 
-/* NULL: out of memory. */
+/* By key; writes to one key keep their order. */
+static int
+compare_writes(const void *a, const void *b)
+{
+    const struct store_write *x = *(const struct store_write *const *)a;
+    const struct store_write *y = *(const struct store_write *const *)b;
+    if (x->space != y->space)
+        return x->space < y->space ? -1 : 1;
+    size_t common = x->key.size < y->key.size ? x->key.size : y->key.size;
+    int order = common ? memcmp(x->key.data, y->key.data, common) : 0;
+    if (order != 0)
+        return order;
+    if (x->key.size != y->key.size)
+        return x->key.size < y->key.size ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static bool
+add_write(rocksdb_writebatch_t *writes, const struct store_write *write)
+{
+    struct full_key full;
+    if (!key_init(&full, write->space, write->key))
+        return false;
+    if (write->type == STORE_PUT)
+        rocksdb_writebatch_put(writes, (char *)full.data, full.size,
+                               (const char *)write->value.data, write->value.size);
+    else
+        rocksdb_writebatch_delete(writes, (char *)full.data, full.size);
+    key_clear(&full);
+    return true;
+}
+
+/* NULL: out of memory. Sorted: a row that stands next to the one before finds its place at once. */
 static rocksdb_writebatch_t *
 make_writes(const struct store_batch *batch)
 {
-    rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
+    size_t count = 0;
+    const struct store_write **sorted = calloc(store_batch_count(batch), sizeof *sorted);
+    if (!sorted)
+        return NULL;
     for (size_t i = 0; i < store_batch_count(batch); i++) {
         const struct store_write *write = store_batch_at(batch, i);
-        struct full_key full;
-        if (write->type != STORE_PUT && write->type != STORE_DELETE)
-            continue;
-        if (!key_init(&full, write->space, write->key)) {
-            rocksdb_writebatch_destroy(writes);
-            return NULL;
-        }
-        if (write->type == STORE_PUT)
-            rocksdb_writebatch_put(writes, (char *)full.data, full.size,
-                                   (const char *)write->value.data, write->value.size);
-        else
-            rocksdb_writebatch_delete(writes, (char *)full.data, full.size);
-        key_clear(&full);
+        if (write->type == STORE_PUT || write->type == STORE_DELETE)
+            sorted[count++] = write;
     }
-    return writes;
+    qsort(sorted, count, sizeof *sorted, compare_writes);
+    rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
+    bool added = true;
+    for (size_t i = 0; i < count && added; i++)
+        added = add_write(writes, sorted[i]);
+    free(sorted);
+    if (added)
+        return writes;
+    rocksdb_writebatch_destroy(writes);
+    return NULL;
 }
 
 /* Under the commit lock. */
@@ -528,6 +561,11 @@ make_options(rocksdb_cache_t *cache, bool create, int recovery_mode,
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     rocksdb_block_based_options_set_block_cache(table, cache);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    /* In pieces: the cache has shards, and the whole index of a table of many small rows is larger
+     * than one of them, so that every read would unpack it anew. */
+    rocksdb_block_based_options_set_index_type(
+        table, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(table, 1);
     rocksdb_block_based_options_set_filter_policy(table,
                                                   rocksdb_filterpolicy_create_bloom_full(10));
     rocksdb_options_t *base = rocksdb_options_create();

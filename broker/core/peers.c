@@ -31,19 +31,27 @@ peers_find(const struct core *core, peer_number number)
     return NULL;
 }
 
-static uint64_t
-heartbeat_us(const struct core *core)
+/* Thousands that say nothing would keep the broker busier than those that work. Who serves or acts
+ * for others stays under close watch: requests hang on it. */
+void
+peer_pace(const struct core *core, struct peer *peer)
 {
-    return (uint64_t)core->options.heartbeat_ms * 1000;
+    uint64_t beats = 1 + core->peers.count / PEERS_PER_BEAT;
+    bool close = peer->rights != 0 || text_starts_with(peer->identity, "service:");
+    if (close)
+        beats = 1;
+    else if (beats > CROWD_BEATS_MAX)
+        beats = CROWD_BEATS_MAX;
+    peer->heartbeat_us = beats * core->options.heartbeat_ms * 1000;
 }
 
 void
 peer_watch(struct core *core, struct peer *peer)
 {
     uint64_t heard_us = peer->heard_us > core->resumed_us ? peer->heard_us : core->resumed_us;
-    uint64_t at_us = heard_us + SILENT_BEATS * heartbeat_us(core);
-    if (peer->greeted && peer->sent_us + heartbeat_us(core) < at_us)
-        at_us = peer->sent_us + heartbeat_us(core);
+    uint64_t at_us = heard_us + SILENT_BEATS * peer->heartbeat_us;
+    if (peer->greeted && peer->sent_us + peer->heartbeat_us < at_us)
+        at_us = peer->sent_us + peer->heartbeat_us;
     /* Without memory the peer lives on unwatched until its connection ends. */
     timers_set(&core->timers, &peer->timer, at_us);
 }
@@ -55,11 +63,11 @@ watch(void *context, void *owner)
     struct peer *peer = owner;
     uint64_t now_us = core->now.monotonic_us;
     uint64_t heard_us = peer->heard_us > core->resumed_us ? peer->heard_us : core->resumed_us;
-    if (now_us >= heard_us + SILENT_BEATS * heartbeat_us(core)) {
+    if (now_us >= heard_us + SILENT_BEATS * peer->heartbeat_us) {
         peer_doom(core, peer, "silent");
         return;
     }
-    if (peer->greeted && now_us >= peer->sent_us + heartbeat_us(core)) {
+    if (peer->greeted && now_us >= peer->sent_us + peer->heartbeat_us) {
         struct message beat = {.kind = KIND_HEARTBEAT};
         peer->sent_us = now_us; /* even if its pipe is full: then it has enough to read */
         answer_send(core, peer, &beat);
@@ -87,6 +95,7 @@ peers_add(struct core *core, peer_number number, struct text identity, unsigned 
     peer->rights = rights;
     peer->heard_us = core->now.monotonic_us;
     peer->sent_us = core->now.monotonic_us;
+    peer->heartbeat_us = (uint64_t)core->options.heartbeat_ms * 1000;
     peer->refused_since_us = core->now.monotonic_us;
     peer->checked_since_us = core->now.monotonic_us;
     timer_init(&peer->timer, watch, peer);

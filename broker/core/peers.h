@@ -13,6 +13,9 @@ struct peer *peers_find(const struct core *core, peer_number number);
  * already. A peer that turns out to be gone is doomed. */
 enum core_sent peer_send(struct core *core, struct peer *peer, struct bytes record);
 
+/* How often its new session is heard: the more peers, the less often. */
+void peer_pace(const struct core *core, struct peer *peer);
+
 /* Sets when its heartbeats and its silence are looked at next. */
 void peer_watch(struct core *core, struct peer *peer);
 

@@ -9,7 +9,7 @@
 #include "kernel/pack.h"
 
 static void
-pack_welcome(const struct core *core, struct buffer *out)
+pack_welcome(const struct core *core, const struct peer *peer, struct buffer *out)
 {
     pack_map(out, 7);
     pack_pair_uint(out, "version", MESSAGE_VERSION);
@@ -18,7 +18,7 @@ pack_welcome(const struct core *core, struct buffer *out)
     pack_pair_uint(out, "frame_max", FRAME_SIZE_MAX);
     pack_pair_uint(out, "stream_credit", core->options.stream_credit);
     pack_pair_uint(out, "requests_max", core->options.pending_peer_max);
-    pack_pair_uint(out, "heartbeat_ms", core->options.heartbeat_ms);
+    pack_pair_uint(out, "heartbeat_ms", peer->heartbeat_us / 1000);
 }
 
 const char *
@@ -43,7 +43,8 @@ hello_receive(struct core *core, struct peer *peer, const struct message *messag
     peer->greeted_us = core->now.wall_us;
     presence_joined(core, peer);
     buffer_reset(&core->payload);
-    pack_welcome(core, &core->payload);
+    peer_pace(core, peer);
+    pack_welcome(core, peer, &core->payload);
     struct message welcome = {
         .kind = KIND_HELLO, .correlation = message->id, .payload = buffer_bytes(&core->payload)};
     answer_send(core, peer, &welcome);

@@ -20,6 +20,8 @@ enum {
     REQUESTS_DEFAULT = 1024, /* in flight to an instance that names no limit */
     TTL_DEFAULT_MS = 30000,
     TTL_MAX_MS = 600000,
+    PEERS_PER_BEAT = 1000,    /* so many more peers, and new ones are heard one heartbeat less often … */
+    CROWD_BEATS_MAX = 10,     /* … down to one of ten */
     SILENT_BEATS = 3,         /* heartbeats missed until a peer is taken for dead */
     REFUSED_MAX = 100,        /* refused records of a peer in a minute */
     HELLO_ANSWER_US = 100000, /* hello_required is said this often at most */
@@ -49,6 +51,7 @@ struct peer {
     peer_number number;
     uint64_t heard_us;
     uint64_t sent_us;
+    uint64_t heartbeat_us; /* as its hello was answered */
     uint64_t refused_since_us;
     uint64_t hello_answered_us;
     uint64_t checked_since_us;

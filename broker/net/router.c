@@ -20,8 +20,6 @@ enum {
     SEND_HWM = 128, /* frames; with what waits in the core, what a stuck peer can hold */
     RECEIVE_HWM = 32,
     BACKLOG = 1024, /* of accept */
-    HEARTBEAT_MS = 1000,
-    HEARTBEAT_TIMEOUT_MS = 3000,
     HANDSHAKE_MS = 5000,
     SILENCE_US = 10 * 1000000, /* connected and authenticated, but never said a word */
     SPARE_CONNECTIONS = 256,   /* beyond peers_max, for those in the handshake */
@@ -87,11 +85,11 @@ open_socket(struct router *router, struct error *error)
     void *socket = router->socket;
     /* libzmq compares what stands on the wire: the frame in its box. */
     int64_t message_max = FRAME_SIZE_MAX + WIRE_OVERHEAD;
+    /* No ZMTP heartbeats: libzmq walks all timers of its thread to end one, so with thousands of
+     * peers each frame would cost the more, and the core ends sessions that are silent anyway. */
     bool set = set_int(socket, ZMQ_ROUTER_MANDATORY, 1) && set_int(socket, ZMQ_LINGER, 0) &&
                set_int(socket, ZMQ_SNDHWM, SEND_HWM) && set_int(socket, ZMQ_RCVHWM, RECEIVE_HWM) &&
                set_int(socket, ZMQ_BACKLOG, BACKLOG) &&
-               set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
-               set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) &&
                set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
                zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max) == 0;
     if (!set)

@@ -136,6 +136,7 @@ peer_open(struct peer **peer_p, const struct peer_options *options, struct error
     peer->heartbeat_ms = options->heartbeat_ms;
     peer->state = PEER_CONNECTING;
     outbox_init(&peer->outbox);
+    blocks_init(&peer->blocks);
     calls_init(&peer->calls, options->calls_max);
     id_table_init(&peer->served);
     buffer_init(&peer->scratch);
@@ -196,6 +197,7 @@ peer_close(struct peer **peer_p)
     *peer_p = NULL;
     close_sockets(peer);
     outbox_clear(&peer->outbox);
+    pool_clear(&peer->blocks);
     calls_clear(&peer->calls);
     id_table_clear(&peer->served);
     buffer_clear(&peer->scratch);
@@ -259,7 +261,8 @@ peer_stream_credit(const struct peer *peer)
 struct message
 peer_message(struct peer *peer, enum kind kind)
 {
-    return peer_message_at(peer, kind, clock_now(peer->clock).wall_us);
+    uint64_t wall_us = peer->processing ? peer->wall_us : clock_now(peer->clock).wall_us;
+    return peer_message_at(peer, kind, wall_us);
 }
 
 struct message
@@ -326,7 +329,9 @@ receive(struct peer *peer)
         zmq_msg_close(&frame);
         return again;
     }
-    peer->session.heard_us = peer_now_us(peer);
+    struct now now = clock_now(peer->clock);
+    peer->session.heard_us = now.monotonic_us;
+    peer->wall_us = now.wall_us;
     if (!zmq_msg_more(&frame)) {
         receive_frame(peer, (struct bytes){zmq_msg_data(&frame), zmq_msg_size(&frame)});
     } else {
@@ -352,6 +357,7 @@ peer_process(struct peer *peer)
 {
     ASSERT(!peer->processing);
     peer->processing = true;
+    peer->wall_us = clock_now(peer->clock).wall_us;
     int received = 0;
     while (received < RECEIVE_FRAMES_MAX && receive(peer))
         received++;

@@ -11,7 +11,10 @@
 #ifndef SOS_SDK_PEER_INTERNAL_H
 #define SOS_SDK_PEER_INTERNAL_H
 
+#include <zmq.h>
+
 #include "kernel/timers.h"
+#include "platform/pool.h"
 #include "sdk/c/id_table.h"
 #include "sdk/c/link.h"
 #include "sdk/c/peer.h"
@@ -31,7 +34,7 @@ struct frame {
     struct frame *next;
     uint64_t number;
     size_t size;
-    uint8_t data[];
+    zmq_msg_t message;
 };
 
 /* Records gather in `gathered` until they leave as one frame; frames that libzmq has no room
@@ -104,12 +107,14 @@ struct peer {
     void *socket;
     void *monitor;
     bool processing;
+    uint64_t wall_us; /* while processing: dates what is said */
     struct uuid_source ids;
     enum peer_state state;
     enum status refusal_status;
     struct error refusal;
     struct session session;
     struct outbox outbox;
+    struct pool blocks; /* that gathered records stand in, and libzmq's thread gives back */
     struct calls calls;
     struct id_table served; /* requests of this session that are not answered */
     struct buffer scratch;  /* one record or payload on its way */
@@ -134,6 +139,7 @@ struct bytes peer_trace_bytes(const struct trace *trace, uint8_t bytes[static TR
 
 /* ---- peer_send.c */
 void outbox_init(struct outbox *outbox);
+void blocks_init(struct pool *blocks); /* cleared when the socket's context is no more */
 void outbox_clear(struct outbox *outbox); /* drops everything that did not leave */
 
 /* Puts one record among those that leave next. urgent: may use the reserve. BUSY when too much

@@ -16,10 +16,12 @@ enum {
     LEASE_MIN_MS = 1000,
     LEASE_MAX_MS = 3600000,
     HANDLED_MAX = 16384,
+    UNSURE_US = 3 * 1000 * 1000,
     REASON_MAX = 512
 };
 
 static void ack_again(void *context, void *owner);
+static void be_sure(void *context, void *owner);
 static void extend_leases(void *context, void *owner);
 static void subscribe_again(void *context, void *owner);
 
@@ -41,6 +43,7 @@ inbox_init(struct sos *sos, const struct sos_options *options)
     id_table_init(&inbox->acks_by_id);
     id_table_init(&inbox->asks);
     timer_init(&inbox->ack_retry, ack_again, inbox);
+    timer_init(&inbox->unsure, be_sure, inbox);
     timer_init(&inbox->lease, extend_leases, inbox);
     timer_init(&inbox->again, subscribe_again, inbox);
 }
@@ -186,7 +189,7 @@ remember(struct sos *sos, const struct uuid *id)
 
 /* The last batch takes what is acknowledged until it is said. */
 static bool
-add_ack(struct sos *sos, const struct uuid *id)
+add_ack(struct sos *sos, const struct uuid *id, bool again)
 {
     struct inbox *inbox = &sos->inbox;
     struct ack_batch *batch = link_is_empty(&inbox->acks) ? NULL : batch_of(inbox->acks.previous);
@@ -194,11 +197,11 @@ add_ack(struct sos *sos, const struct uuid *id)
         batch = malloc(sizeof *batch);
         if (!batch)
             return false;
-        batch->id = (struct uuid){{0}};
-        batch->count = 0;
+        *batch = (struct ack_batch){.count = 0};
         link_append(&batch->link, &inbox->acks);
     }
     batch->ids[batch->count++] = *id;
+    batch->again = batch->again || again;
     inbox->ack_count++;
     client_stir(sos);
     return true;
@@ -255,6 +258,38 @@ ack_again(void *context, void *owner)
 {
     (void)context;
     (void)owner; /* the turn that fired it says them */
+}
+
+/* A broker that was started anew does not know what was out before: it takes the acknowledgement,
+ * and delivers the message again. Until it has, or does not, nothing is confirmed. */
+static void
+stay_unsure(struct sos *sos, struct ack_batch *batch)
+{
+    struct inbox *inbox = &sos->inbox;
+    batch->unsure_us = client_now_us(sos) + UNSURE_US;
+    if (inbox->unsure.place == 0)
+        timers_set(&sos->timers, &inbox->unsure, batch->unsure_us);
+}
+
+static void
+be_sure(void *context, void *owner)
+{
+    struct sos *sos = context;
+    struct inbox *inbox = owner;
+    uint64_t now_us = client_now_us(sos);
+    uint64_t next_us = NEVER_US;
+    struct link *at = inbox->acks.next;
+    while (at != &inbox->acks) {
+        struct ack_batch *batch = batch_of(at);
+        at = at->next;
+        if (batch->unsure_us && batch->unsure_us <= now_us)
+            free_batch(sos, batch);
+        else if (batch->unsure_us && batch->unsure_us < next_us)
+            next_us = batch->unsure_us;
+    }
+    if (next_us != NEVER_US)
+        timers_set(&sos->timers, &inbox->unsure, next_us);
+    wait_wake(sos, inbox);
 }
 
 bool
@@ -342,11 +377,17 @@ inbox_lost(struct sos *sos)
 {
     struct inbox *inbox = &sos->inbox;
     drop_queue(sos);
-    for (struct link *at = inbox->acks.next; at != &inbox->acks; at = at->next)
-        batch_of(at)->id = (struct uuid){{0}};
+    inbox->session++;
+    for (struct link *at = inbox->acks.next; at != &inbox->acks; at = at->next) {
+        struct ack_batch *batch = batch_of(at);
+        batch->again = true;
+        batch->id = (struct uuid){{0}};
+        batch->unsure_us = 0;
+    }
     id_table_clear(&inbox->acks_by_id);
     inbox->leaving = false;
     timers_remove(&sos->timers, &inbox->again);
+    timers_remove(&sos->timers, &inbox->unsure);
     timers_remove(&sos->timers, &inbox->ack_retry);
     if (inbox->state != INBOX_CLOSED)
         inbox->state = INBOX_WANTED;
@@ -393,11 +434,12 @@ deliver(struct sos *sos, const struct message *message)
     if (inbox->state != INBOX_OPEN && inbox->state != INBOX_ASKED)
         return; /* of a subscription that was ended */
     if (id_table_get(&inbox->handled, &message->id)) {
-        add_ack(sos, &message->id);
+        add_ack(sos, &message->id, false);
         return;
     }
     struct sos_mail *mail = id_table_get(&inbox->by_id, &message->id);
     if (mail) { /* somebody has it; the broker counts anew */
+        mail->session = inbox->session;
         mail->leased_us = client_now_us(sos);
         mail->envelope.message.attempt = message->attempt;
         return;
@@ -408,6 +450,7 @@ deliver(struct sos *sos, const struct message *message)
         return;
     }
     mail->held = true;
+    mail->session = inbox->session;
     mail->leased_us = client_now_us(sos);
     link_append(&mail->link, &inbox->held);
     inbox->held_count++;
@@ -451,6 +494,12 @@ static void
 hear_acked(struct sos *sos, struct ack_batch *batch, const struct message *message)
 {
     enum status status = status_from_code(message->status);
+    if (message->kind == KIND_ACK && batch->again && message->seq < batch->count &&
+        sos->inbox.state != INBOX_CLOSED) {
+        id_table_take(&sos->inbox.acks_by_id, &batch->id);
+        stay_unsure(sos, batch);
+        return;
+    }
     if (message->kind == KIND_ACK || !is_transient(status)) {
         free_batch(sos, batch);
         wait_wake(sos, &sos->inbox);
@@ -530,7 +579,7 @@ inbox_end(struct sos *sos, struct sos_mail *mail, enum inbox_end how, const char
     const struct uuid *id = &mail->envelope.message.id;
     enum status status = STATUS_OK;
     if (how == INBOX_ACK) {
-        if (!remember(sos, id) || !add_ack(sos, id)) {
+        if (!remember(sos, id) || !add_ack(sos, id, mail->session != sos->inbox.session)) {
             error_set(error, "out of memory");
             status = STATUS_NOMEM;
         }

@@ -99,7 +99,9 @@ struct outbound {
 
 struct ack_batch {
     struct link link;
-    struct uuid id; /* of the ack record; nil: it was not said yet */
+    struct uuid id;     /* of the ack record; nil: it was not said yet */
+    bool again;         /* of messages that came in a session that is lost */
+    uint64_t unsure_us; /* until then its messages may still come again; 0 */
     size_t count;
     struct uuid ids[IDS_PER_RECORD];
 };
@@ -109,6 +111,7 @@ enum inbox_state { INBOX_CLOSED, INBOX_WANTED, INBOX_ASKED, INBOX_OPEN };
 struct inbox {
     enum inbox_state state;
     bool leaving; /* unsubscribe is to be said */
+    uint64_t session;
     struct uuid subscribe_id;
     uint32_t window;
     uint32_t lease_ms;
@@ -123,6 +126,7 @@ struct inbox {
     struct id_table acks_by_id;
     size_t ack_count; /* ids in all batches */
     struct timer ack_retry;
+    struct timer unsure;
     struct timer lease;
     struct timer again; /* subscribe */
     enum status status; /* why it cannot be opened */
@@ -328,6 +332,7 @@ struct sos_mail {
     struct link queue_link; /* in inbox.queue */
     struct sos *sos;
     uint64_t leased_us; /* since when the broker counts on it */
+    uint64_t session;   /* in which it came, the last time */
     bool held;
     struct envelope envelope;
     uint8_t storage[];

@@ -3,6 +3,7 @@
 same without them, measured in the same rounds by the loads of the other rows."""
 
 import contextlib
+import json
 import os
 import pathlib
 import resource
@@ -161,6 +162,7 @@ class Crowd:
 
     def __init__(self, stand, program):
         self.stand, self.program, self.processes, self.count = stand, program, [], 0
+        self.again = 0  # sessions that were lost and begun again
 
     def grow(self, count):
         while self.count < count:
@@ -180,7 +182,8 @@ class Crowd:
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
         for process in self.processes:
-            process.communicate(timeout=60)
+            self.again += json.loads(process.communicate(timeout=60)[0] or "{}").get("again", 0)
+        self.processes = []
 
 
 def raise_descriptors(wanted):
@@ -243,7 +246,8 @@ def bench_peers(binary, rounds, seconds, skipped, idle_s=IDLE_S):
             for _ in range(rounds):
                 costs[-1].measure(stand, seconds)
             crowd.check()
-        print("\nIdle peers (each a CURVE session that says a heartbeat a second). The broker's memory in MiB:\n")
+        crowd.end()
+        print("\nIdle peers (each a CURVE session that says its heartbeats). The broker's memory in MiB:\n")
         table(["", "before", f"with {crowds[-1]:,}", f"{idle_s} s later", "bytes per peer"],
               [[{"VmRSS": "resident", "Pss": "PSS"}[field], f"{before[field] / 1024:.1f}", f"{then[field] / 1024:.1f}",
                 f"{later[field] / 1024:.1f}", f"{(then[field] - before[field]) * 1024 / crowds[-1]:,.0f}"]
@@ -253,6 +257,7 @@ def bench_peers(binary, rounds, seconds, skipped, idle_s=IDLE_S):
               f"heartbeats; {rounds} rounds of {seconds} s.\n")
         table(["idle peers", "broker CPU per request, µs", "requests/s", "p50, µs", "p50 of a lone request, µs",
                "broker CPU for heartbeats"], [cost.cells(costs[0]) for cost in costs])
+        print(f"\nSessions that were lost meanwhile and begun again: {crowd.again}.")
 
 
 # ---- a lone message, against another build

@@ -8,7 +8,7 @@
 #include "broker/core/channel_table.h"
 #include "broker/core/core.h"
 #include "broker/core/state.h"
-#include "broker/core/tap_record.h"
+#include "broker/core/tap_gather.h"
 #include "kernel/assert.h"
 #include "kernel/message.h"
 #include "kernel/pack.h"
@@ -16,7 +16,7 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SLOTS = 6, PEERS_MAX = 5, IDS = 6, PINS = 4, WORDS_MAX = 40 };
+enum { SLOTS = 6, PEERS_MAX = 5, IDS = 6, PINS = 4, WORDS_MAX = 40, TICKETS = 8 };
 
 static const char *const identities[] = {"service:identity", "service:memory", "service:gateway",
                                          "agent:kasra",      "agent:river",    "user:operator"};
@@ -49,14 +49,98 @@ struct world {
     } pins[PINS];
     size_t pin_count;
     bool pins_fail;
+    struct tap_gather *gather; /* the taps' worker, at hand */
+    uint64_t sightings;
+    size_t taps_open;
+    struct tap_chunk *ready;
+    uint64_t tickets[TICKETS]; /* lines of the audit trail that wait for the disk */
+    size_t ticket_count;
     const uint8_t *at, *end;
 };
 
 static struct ed25519_public_key river_public;
 static struct buffer token;         /* lets agent:kasra tap */
 static struct buffer publish_token; /* and speak to squads */
+static struct tap_secrets *secrets;
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* ---- taps and audit */
+
+static void
+emit_chunk(void *context, struct tap_chunk **chunk_p)
+{
+    struct world *w = context;
+    (*chunk_p)->next = w->ready;
+    w->ready = *chunk_p;
+    *chunk_p = NULL;
+}
+
+static void
+sink_tap_open(void *context, struct tap_opening **opening_p)
+{
+    struct world *w = context;
+    ASSERT(++w->taps_open <= TAPS_MAX);
+    (*opening_p)->from = w->sightings;
+    tap_gather_open(w->gather, opening_p);
+}
+
+static void
+sink_tap_close(void *context, uint64_t tap)
+{
+    struct world *w = context;
+    ASSERT(w->taps_open-- > 0);
+    tap_gather_close(w->gather, tap);
+}
+
+static bool
+sink_tap_put(void *context, const struct tap_sighting *sighting)
+{
+    struct world *w = context;
+    struct tap_sighting numbered = *sighting;
+    ASSERT(w->taps_open > 0 && sighting->slots > 0 && sighting->slots >> TAPS_MAX == 0);
+    numbered.number = w->sightings++;
+    if (numbered.number % 7 == 0)
+        return false;
+    tap_gather_take(w->gather, &numbered);
+    return true;
+}
+
+static void
+sink_tap_return(void *context, struct tap_chunk **chunk_p)
+{
+    struct world *w = context;
+    tap_gather_return(w->gather, chunk_p);
+}
+
+static bool
+sink_audit(void *context, const struct audit_entry *entry, uint64_t ticket)
+{
+    struct world *w = context;
+    struct buffer line;
+    buffer_init(&line);
+    audit_format(entry, w->now.wall_us, &line);
+    buffer_clear(&line);
+    if (ticket && w->ticket_count == TICKETS)
+        return false;
+    if (ticket)
+        w->tickets[w->ticket_count++] = ticket;
+    return true;
+}
+
+/* What the other threads have done comes in. */
+static void
+run_taps(struct world *w, bool written)
+{
+    while (w->ticket_count > 0)
+        core_audited(w->core, w->tickets[--w->ticket_count], written, w->now);
+    tap_gather_flush(w->gather);
+    while (w->ready) {
+        struct tap_chunk *chunk = w->ready;
+        w->ready = chunk->next;
+        core_tap_chunk(w->core, &chunk, w->now);
+    }
+}
 
 /* ---- the input */
 
@@ -797,6 +881,7 @@ step(struct world *w)
         slot->answer = event < 100 ? CORE_SENT : event < 220 ? CORE_FULL : CORE_GONE;
         break;
     case 5:
+        run_taps(w, event < 240);
         core_flush(w->core, w->now);
         ASSERT(list_is_empty(&w->core->sending.dirty));
         break;
@@ -824,7 +909,7 @@ check_that_nothing_is_left(struct world *w)
     ASSERT(core_peer_count(w->core) == 0);
     ASSERT(w->core->requests.count == 0 && w->core->tap_count == 0);
     ASSERT(w->core->kept_bytes == 0 && w->core->unknown_services == 0);
-    ASSERT(w->core->sending.size == 0);
+    ASSERT(w->core->sending.size == 0 && w->taps_open == 0);
     ASSERT(w->core->channels->subscriptions == 0 && w->core->listen_bytes == 0);
     ASSERT(core_tick(w->core, w->now) == TIMERS_NONE);
 }
@@ -841,6 +926,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
                                      .issued_us = 1767225600000000,
                                      .expires_us = 1767225600000000 + UINT64_C(3600000000)};
     ASSERT(sodium_init() >= 0);
+    secrets = tap_secrets_new(contracts);
+    ASSERT(secrets);
     crypto_sign_seed_keypair(river_public.bytes, secret.bytes, seed);
     buffer_init(&token);
     ASSERT(capability_issue(&token, &grant, &secret, NULL) == STATUS_OK);
@@ -880,7 +967,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .key_revoke = sink_key_revoke,
                              .key_list = sink_key_list,
                              .pin_find = sink_pin_find,
-                             .pin_set = sink_pin_set};
+                             .pin_set = sink_pin_set,
+                             .tap_open = sink_tap_open,
+                             .tap_close = sink_tap_close,
+                             .tap_put = sink_tap_put,
+                             .tap_return = sink_tap_return,
+                             .audit = sink_audit};
+    w.gather = tap_gather_new(secrets, emit_chunk, &w);
     w.core = core_new(&options, &sink, w.now);
     if (!w.core)
         return 0;
@@ -891,6 +984,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&w);
     }
     check_that_nothing_is_left(&w);
+    run_taps(&w, true);
     core_destroy(&w.core);
+    tap_gather_destroy(&w.gather);
     return 0;
 }

@@ -8,6 +8,8 @@
 #include "cli/tap_view.h"
 #include "kernel/assert.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static void
 show(struct tap_view *view, struct trace_tree *tree, const struct recorded *recorded,
      struct buffer *out)
@@ -29,8 +31,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct tap_view_options options = {
         .screen = {.width = 100, .utf8 = true}, .checks = true, .chunks = true, .payload = true};
+    static struct tap_view *view; /* its book of calls is large: one for all inputs */
     struct json_parser *parser = json_parser_new();
-    struct tap_view *view = tap_view_new(&options);
+    if (!view)
+        view = tap_view_new(&options);
     struct trace_tree *tree = trace_tree_new("");
     struct buffer bytes, out;
     buffer_init(&bytes);
@@ -51,7 +55,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buffer_clear(&bytes);
     buffer_clear(&out);
     trace_tree_destroy(&tree);
-    tap_view_destroy(&view);
     json_parser_destroy(&parser);
     return 0;
 }

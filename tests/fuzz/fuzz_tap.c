@@ -8,6 +8,8 @@
 #include "kernel/assert.h"
 #include "kernel/pack.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static const char *const secret_names[] = {"password", NULL};
 static const struct operation operations[] = {{.type = "login", .secrets = secret_names},
                                               {.type = "open"}};

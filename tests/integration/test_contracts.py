@@ -301,6 +301,18 @@ class Generator(unittest.TestCase):
         self.assertEqual(json.loads(bytes(embedded[:-1])), document)
         self.assertEqual(embedded[-1], 0)
 
+    def test_names_of_secret_fields_reach_c_whatever_their_depth(self):
+        document = copy.deepcopy(PETS)
+        at(document, *FEED_REQUEST)[NOTE]["secret"] = True
+        document["operations"][FEED]["response"] = [
+            {"name": "chips", "type": "list", "item": {"type": "map", "fields": [
+                {"name": "serial", "type": "string", "secret": True}, {"name": "maker", "type": "string"}]}}]
+        document["operations"][FEED]["chunk"] = [{"name": "key", "type": "string", "secret": True}]
+        self.assertEqual(self.generate(("pets.json", document)).returncode, 0)
+        table = self.read("pets.c")
+        self.assertIn('feed_secrets[] = {"key", "note", "serial", NULL};', table)
+        self.assertEqual(table.count(".secrets = "), 1)
+
     def test_texts_reach_c_unharmed(self):
         document = copy.deepcopy(PETS)
         document["summary"] = 'Quotes " and \\ and ??/ and é and */'

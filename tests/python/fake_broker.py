@@ -70,6 +70,7 @@ class FakeBroker:
     def _run(self, bound):
         socket = self.context.socket(zmq.ROUTER)
         socket.linger = 0
+        socket.sndhwm = socket.rcvhwm = 0  # a ROUTER drops what does not fit
         socket.curve_server = True
         socket.curve_secretkey = self.secret_key
         if self.port is None:

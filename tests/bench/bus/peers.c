@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many idle peers in one process: --keys is a connection file, --count how many sessions of that
- * identity. Each says hello, then a heartbeat a second and nothing else, and reads what comes.
- * Prints `ready` when all are welcome, and on SIGTERM how many records they got. */
+ * identity. Each says hello, then heartbeats as often as the broker wants, and reads what comes.
+ * Prints `ready` when all are welcome, and on SIGTERM how many records they got and how many
+ * sessions had to be begun again. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,12 +20,15 @@ enum {
     COUNT_MAX = 100000,
     TURNS = 100, /* of a round: in each, so many of the peers have their turn */
     TURN_MS = 9, /* a round is less than a second: a peer must not be silent for longer */
-    WELCOME_S = 60
+    WELCOME_S = 60,
+    HELLO_TURNS = 5 /* without an answer it is said again: the connection was lost under it */
 };
 
 struct idle {
     void *socket;
     bool welcome;
+    unsigned turns; /* since it said hello, or its last heartbeat */
+    unsigned every; /* so many turns a heartbeat */
 };
 
 struct crowd {
@@ -35,6 +39,7 @@ struct crowd {
     size_t count;
     size_t welcome;
     unsigned long long received;
+    unsigned long long begun; /* sessions */
     struct buffer record;
     struct buffer payload;
 };
@@ -80,6 +85,15 @@ say(struct crowd *crowd, struct idle *idle, enum kind kind, struct bytes payload
 }
 
 static void
+say_hello(struct crowd *crowd, struct idle *idle)
+{
+    crowd->welcome -= idle->welcome;
+    idle->welcome = false;
+    idle->turns = 0;
+    say(crowd, idle, KIND_HELLO, buffer_bytes(&crowd->payload));
+}
+
+static void
 open_peer(struct crowd *crowd, struct idle *idle)
 {
     static const int none = 0;
@@ -95,18 +109,34 @@ open_peer(struct crowd *crowd, struct idle *idle)
                              CURVE_KEY_TEXT_SIZE) == 0,
           "set the keys");
     check(zmq_connect(idle->socket, connection->endpoint) == 0, "connect");
-    say(crowd, idle, KIND_HELLO, buffer_bytes(&crowd->payload));
+    say_hello(crowd, idle);
 }
 
 static void
 receive(struct crowd *crowd, struct idle *idle)
 {
     uint8_t frame[4096];
-    while (zmq_recv(idle->socket, frame, sizeof frame, ZMQ_DONTWAIT) >= 0) {
+    struct message message;
+    struct error error = ERROR_INIT;
+    int size;
+    while ((size = zmq_recv(idle->socket, frame, sizeof frame, ZMQ_DONTWAIT)) >= 0) {
+        size_t used, length = (size_t)size < sizeof frame ? (size_t)size : sizeof frame;
+        if (message_decode(&message, (struct bytes){frame, length}, &used, &error) != STATUS_OK)
+            fail("decode", error.message);
         crowd->received++;
-        if (!idle->welcome)
+        if (message.kind == KIND_CONTROL) { /* hello_required: it is another connection */
+            say_hello(crowd, idle);
+        } else if (message.kind == KIND_HELLO && !idle->welcome) {
+            struct value welcome;
+            uint64_t beat_ms = 1000;
+            if (value_parse(message.payload, &welcome))
+                value_find_uint(&welcome, "heartbeat_ms", &beat_ms);
+            idle->every = (unsigned)(beat_ms / 1000);
+            idle->turns = 0;
+            idle->welcome = true;
             crowd->welcome++;
-        idle->welcome = true;
+            crowd->begun++;
+        }
     }
     check(errno == EAGAIN || errno == EINTR, "receive");
 }
@@ -116,9 +146,15 @@ turn(struct crowd *crowd, size_t number)
 {
     static const struct timespec pause = {0, TURN_MS * 1000000};
     for (size_t i = number % TURNS; i < crowd->count; i += TURNS) {
-        receive(crowd, &crowd->peers[i]);
-        if (crowd->peers[i].welcome)
-            say(crowd, &crowd->peers[i], KIND_HEARTBEAT, (struct bytes){NULL, 0});
+        struct idle *idle = &crowd->peers[i];
+        receive(crowd, idle);
+        idle->turns++;
+        if (!idle->welcome && idle->turns > HELLO_TURNS) {
+            say_hello(crowd, idle);
+        } else if (idle->welcome && idle->turns >= idle->every) {
+            idle->turns = 0;
+            say(crowd, idle, KIND_HEARTBEAT, (struct bytes){NULL, 0});
+        }
     }
     nanosleep(&pause, NULL);
 }
@@ -169,7 +205,8 @@ main(int argc, char **argv)
     fflush(stdout);
     while (!stopped)
         turn(&crowd, number++);
-    printf("{\"received\": %llu}\n", crowd.received);
+    printf("{\"received\": %llu, \"again\": %llu}\n", crowd.received,
+           crowd.begun - crowd.count);
     for (size_t i = 0; i < crowd.count; i++)
         zmq_close(crowd.peers[i].socket);
     zmq_ctx_term(crowd.context);

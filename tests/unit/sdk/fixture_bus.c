@@ -184,25 +184,29 @@ hear_send(struct bus *bus, const struct bus_peer *peer, const struct message *me
         say_ack(bus, peer, &message->id, added ? 1 : 0);
 }
 
-static void
+static size_t
 each_id(struct bus *bus, const struct message *message, void (*act)(struct bus_mail *mail))
 {
     struct value value;
     struct value list;
     struct value id;
+    size_t count = 0;
     if (!value_parse(message->payload, &value))
-        return;
+        return 0;
     list = value;
     if (value.type == VALUE_MAP && !value_find(&value, "ids", &list))
-        return;
+        return 0;
     struct entries entries = value_entries(&list);
     while (entries_next(&entries, &id)) {
         struct uuid uuid;
         memcpy(uuid.bytes, id.as.bin.data, sizeof uuid.bytes);
         struct bus_mail *mail = find_mail(bus, &uuid);
-        if (mail)
-            act(mail);
+        if (!mail || mail->removed)
+            continue;
+        act(mail);
+        count++;
     }
+    return count;
 }
 
 static void
@@ -230,10 +234,10 @@ hear_ack(struct bus *bus, const struct bus_peer *peer, const struct message *mes
     bus->acks++;
     if (spend(&bus->mute_acks))
         return;
-    if (peer->takes_mail) /* before that nothing is out */
-        each_id(bus, message, remove_mail);
+    /* Before it subscribed nothing is out. */
+    size_t count = peer->takes_mail ? each_id(bus, message, remove_mail) : 0;
     if (message->flags & MESSAGE_CONFIRM)
-        say_ack(bus, peer, &message->id, 1);
+        say_ack(bus, peer, &message->id, count);
 }
 
 static void
@@ -449,6 +453,7 @@ hear_request(struct bus *bus, const struct bus_peer *peer, const struct message 
 static void
 hear_ready(struct bus *bus, struct bus_peer *peer, const struct message *message)
 {
+    bus->readies++;
     snprintf(peer->service, sizeof peer->service, "%s", peer->identity);
     struct message control = message_of(KIND_CONTROL, &message->id);
     control.type = text_of("ready");
@@ -574,7 +579,8 @@ run(void *argument)
         zmq_poll(&item, 1, POLL_MS);
         pthread_mutex_lock(&bus->lock);
         hear(bus);
-        deliver(bus);
+        if (!bus->hold_mail)
+            deliver(bus);
         pthread_mutex_unlock(&bus->lock);
     }
     zmq_close(bus->router);

@@ -75,6 +75,7 @@ struct bus {
     size_t unsubscribes;
     size_t cancels;
     size_t credits;
+    size_t readies;
 
     /* faults: how many of the next ones */
     size_t mute_sends;     /* stored, not answered */
@@ -85,6 +86,7 @@ struct bus {
     size_t seq_base;       /* events are numbered above it from now on */
     bool refuse_subscribe; /* FORBIDDEN */
     bool mute;             /* answers nothing at all */
+    bool hold_mail;        /* delivers nothing */
 };
 
 struct bus *bus_new(void);

@@ -255,8 +255,12 @@ what_was_acknowledged_here_is_not_handed_out_again(void **state)
     take_text(river, "once");
     bus_await(bus, &bus->acks, 1); /* it came, and is lost with the broker */
 
+    bus_set_flag(bus, &bus->hold_mail, true);
     bus_restart(bus);
+    bus_await(bus, &bus->acks, 2); /* the new one does not know what it is about */
 
+    assert_int_equal(sos_flush(river, 100, NULL), SOS_TIMEOUT);
+    bus_set_flag(bus, &bus->hold_mail, false);
     expect_nothing(river);
     assert_int_equal(sos_flush(river, 10000, NULL), SOS_OK);
     assert_int_equal(bus_waiting(bus, "agent:river"), 0);
@@ -280,6 +284,30 @@ what_comes_again_while_it_is_held_is_not_handed_out_twice(void **state)
     assert_int_equal(sos_mail_ack(&mail, NULL), SOS_OK);
     assert_int_equal(sos_flush(river, 10000, NULL), SOS_OK);
     assert_int_equal(bus_waiting(bus, "agent:river"), 0);
+    sos_close(&river);
+}
+
+static void
+what_is_acknowledged_without_a_broker_is_confirmed_by_the_next(void **state)
+{
+    struct bus *bus = *state;
+    struct sos *river = bus_connect(bus, "agent:river", NULL);
+    struct sos_mail *mail = NULL;
+    bus_post(bus, "agent:kasra", "agent:river", "x");
+    assert_int_equal(sos_receive(river, 5000, &mail, NULL), SOS_OK);
+    bus_stop(bus);
+    while (sos_state(river) == SOS_CONNECTED)
+        sos_poll(river, 1, NULL);
+    assert_int_equal(sos_mail_ack(&mail, NULL), SOS_OK);
+    assert_int_equal(sos_flush(river, 50, NULL), SOS_TIMEOUT);
+    bus_set_flag(bus, &bus->hold_mail, true);
+    bus_start(bus);
+    bus_await(bus, &bus->acks, 1);
+    assert_int_equal(sos_flush(river, 100, NULL), SOS_TIMEOUT);
+    bus_set_flag(bus, &bus->hold_mail, false);
+    assert_int_equal(sos_flush(river, 15000, NULL), SOS_OK);
+    assert_int_equal(bus_waiting(bus, "agent:river"), 0);
+    expect_nothing(river);
     sos_close(&river);
 }
 
@@ -655,6 +683,7 @@ main(void)
         TEST(an_answer_that_was_lost_is_asked_for_again),
         TEST(what_was_acknowledged_here_is_not_handed_out_again),
         TEST(what_comes_again_while_it_is_held_is_not_handed_out_twice),
+        TEST(what_is_acknowledged_without_a_broker_is_confirmed_by_the_next),
         TEST(what_was_not_taken_goes_with_the_session),
         TEST(stop_ends_a_thread_that_waits_without_end),
         TEST(an_inbox_that_is_not_read_stops_at_its_window),
