@@ -229,6 +229,15 @@ names_pattern(const struct operation *operation)
     return operation->index == OP_BUS_CHANNELS || operation->index == OP_BUS_MAILBOXES;
 }
 
+/* On a channel of its own a peer is as free by operation as it is by record. */
+static bool
+is_free(const struct operation *operation, const struct message *message, const struct claim *claim)
+{
+    bool is_of_a_channel = operation->index == OP_BUS_PUBLISH || operation->index == OP_BUS_HISTORY;
+    return is_of_a_channel && grant_is_own_channel(message, claim->resource) &&
+           (claim->subject.size == 0 || text_equal(claim->subject, message->source));
+}
+
 enum status
 bus_check_rights(struct core *core, const struct bus_call *call, struct error *error)
 {
@@ -246,8 +255,11 @@ bus_check_rights(struct core *core, const struct bus_call *call, struct error *e
                           .resource = buffer_text(&resource),
                           .subject = subject_of(operation, call->arguments),
                           .is_pattern = names_pattern(operation)};
-    enum status status =
-        resource.failed ? STATUS_NOMEM : grant_authorise(core, call->peer, &claim, error);
+    enum status status = STATUS_OK;
+    if (resource.failed)
+        status = STATUS_NOMEM;
+    else if (!is_free(operation, message, &claim))
+        status = grant_authorise(core, call->peer, &claim, error);
     buffer_clear(&resource);
     return status;
 }

@@ -163,9 +163,8 @@ grant_check(struct core *core, struct peer *peer, const struct claim *claim, str
     return status;
 }
 
-/* A name below the peer's own: "agent:kasra:events". */
-static bool
-is_own_channel(const struct message *message, struct text name)
+bool
+grant_is_own_channel(const struct message *message, struct text name)
 {
     struct text self = message->source;
     return (text_is_empty(message->principal) || text_equal(message->principal, self)) &&
@@ -177,7 +176,7 @@ enum status
 bus_allow(struct core *core, struct peer *peer, const struct message *message, unsigned operation,
           struct text resource, struct error *error)
 {
-    if (is_own_channel(message, resource))
+    if (grant_is_own_channel(message, resource))
         return STATUS_OK;
     struct text speaker = message->principal.size ? message->principal : message->source;
     struct claim claim = {.operation = &bus_contract.operations[operation],

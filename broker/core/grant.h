@@ -6,6 +6,7 @@
 
 #include "broker/core/state.h"
 #include "kernel/authorise.h"
+#include "kernel/message.h"
 
 enum { GRANTS_MAX = 64 /* of a session; the one that expires first gives way */ };
 
@@ -18,6 +19,10 @@ enum status grant_authorise(struct core *core, struct peer *peer, const struct c
  * this peer, which speaks for itself, covers. */
 enum status grant_check(struct core *core, struct peer *peer, const struct claim *claim,
                         struct error *error);
+
+/* Is it a name below that of who says so, and speaks for itself: "agent:kasra:events"? Its channels
+ * are free for it. */
+bool grant_is_own_channel(const struct message *message, struct text name);
 
 /* Counts one token against the limit above, unless it is known. For operations that check tokens by
  * themselves. */

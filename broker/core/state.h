@@ -20,8 +20,8 @@ enum {
     REQUESTS_DEFAULT = 1024, /* in flight to an instance that names no limit */
     TTL_DEFAULT_MS = 30000,
     TTL_MAX_MS = 600000,
-    PEERS_PER_BEAT = 1000,    /* so many more peers, and new ones are heard one heartbeat less often … */
-    CROWD_BEATS_MAX = 10,     /* … down to one of ten */
+    PEERS_PER_BEAT = 1000,    /* peers, for each heartbeat_ms more between heartbeats … */
+    CROWD_BEATS_MAX = 10,     /* … up to these */
     SILENT_BEATS = 3,         /* heartbeats missed until a peer is taken for dead */
     REFUSED_MAX = 100,        /* refused records of a peer in a minute */
     HELLO_ANSWER_US = 100000, /* hello_required is said this often at most */

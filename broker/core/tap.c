@@ -316,6 +316,10 @@ end_tap(struct core *core, struct request *request)
              (unsigned long long)tap->shown, (unsigned long long)(tap->dropped + tap->missed));
     if (tap->audited)
         tell_audit(core, tap, "tap.ended", detail, 0);
+    /* Out of the list before anything is told: it sees its own end no more. */
+    request->requester->taps--;
+    list_remove(&tap->link);
+    core->tap_count--;
     if (!tap->opening) {
         core->sink.tap_close(core->sink.context, tap->number);
         event_tell(core, "tap.ended", "identity", request->requester->identity);
@@ -325,9 +329,6 @@ end_tap(struct core *core, struct request *request)
         tap->first = chunk->next;
         core->sink.tap_return(core->sink.context, &chunk);
     }
-    request->requester->taps--;
-    list_remove(&tap->link);
-    core->tap_count--;
     destroy(tap);
 }
 

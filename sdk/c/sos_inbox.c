@@ -271,6 +271,25 @@ stay_unsure(struct sos *sos, struct ack_batch *batch)
         timers_set(&sos->timers, &inbox->unsure, batch->unsure_us);
 }
 
+/* It did come again: another acknowledgement speaks for it now. */
+static void
+forget_unsure(struct sos *sos, const struct uuid *id)
+{
+    struct inbox *inbox = &sos->inbox;
+    for (struct link *at = inbox->acks.next; at != &inbox->acks; at = at->next) {
+        struct ack_batch *batch = batch_of(at);
+        for (size_t i = 0; batch->unsure_us && i < batch->count; i++) {
+            if (!uuid_equal(&batch->ids[i], id))
+                continue;
+            batch->ids[i] = batch->ids[--batch->count];
+            inbox->ack_count--;
+            if (batch->count == 0)
+                free_batch(sos, batch);
+            return;
+        }
+    }
+}
+
 static void
 be_sure(void *context, void *owner)
 {
@@ -434,6 +453,7 @@ deliver(struct sos *sos, const struct message *message)
     if (inbox->state != INBOX_OPEN && inbox->state != INBOX_ASKED)
         return; /* of a subscription that was ended */
     if (id_table_get(&inbox->handled, &message->id)) {
+        forget_unsure(sos, &message->id);
         add_ack(sos, &message->id, false);
         return;
     }

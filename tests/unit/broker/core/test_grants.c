@@ -62,6 +62,24 @@ ones_own_channels_are_free(void **state)
 }
 
 static void
+ones_own_channels_are_free_by_operation_too(void **state)
+{
+    struct fixture *f = *state;
+    river_trusted(f, true);
+    join_greeted(f, 1, "agent:kasra");
+    bus_ask(f, 1, "bus_publish", 0, NO_TOKEN, "from", "agent:kasra", "channel",
+            "agent:kasra:events", NULL);
+    assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_OK);
+    bus_ask(f, 1, "bus_history", 0, NO_TOKEN, "channel", "agent:kasra:events", NULL);
+    assert_int_equal(take_kind(f, 1, KIND_REPLY)->status, STATUS_OK);
+    bus_ask(f, 1, "bus_publish", 0, NO_TOKEN, "from", "agent:river", "channel",
+            "agent:kasra:events", NULL);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_CAPABILITY_MISSING, "missing_capability");
+    bus_ask(f, 1, "bus_history", 0, NO_TOKEN, "channel", "agent:river:events", NULL);
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_CAPABILITY_MISSING, "missing_capability");
+}
+
+static void
 a_token_holds_for_the_session_and_for_what_it_covers(void **state)
 {
     struct fixture *f = *state;
@@ -282,6 +300,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(where_nobody_asks_for_capabilities_everybody_may_speak),
         TEST(ones_own_channels_are_free),
+        TEST(ones_own_channels_are_free_by_operation_too),
         TEST(a_token_holds_for_the_session_and_for_what_it_covers),
         TEST(a_grant_ends_with_its_token),
         TEST(tokens_of_others_forged_and_foreign_ones_give_nothing),

@@ -278,6 +278,30 @@ the_broker_sends_heartbeats_when_it_has_nothing_else_to_say(void **state)
     assert_int_equal(f->outboxes[1].count, before + 1);
 }
 
+static uint64_t
+told_heartbeat_ms(struct fixture *f, uint64_t number, const char *identity)
+{
+    struct value payload;
+    uint64_t heartbeat_ms = 0;
+    join(f, number, identity, 0);
+    say_hello(f, number);
+    assert_true(value_parse(take_kind(f, number, KIND_HELLO)->payload, &payload));
+    assert_true(value_find_uint(&payload, "heartbeat_ms", &heartbeat_ms));
+    return heartbeat_ms;
+}
+
+static void
+in_a_crowd_agents_are_heard_less_often_and_services_as_before(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = ERROR_INIT;
+    assert_int_equal(told_heartbeat_ms(f, 1, "agent:early"), 1000);
+    for (uint64_t number = 100; number < 2100; number++)
+        core_connected(f->core, number, text_of("agent:crowd"), 0, f->now, &error);
+    assert_int_equal(told_heartbeat_ms(f, 2, "agent:late"), 3000);
+    assert_int_equal(told_heartbeat_ms(f, 3, "service:memory"), 1000);
+}
+
 static void
 peers_are_bounded(void **state)
 {
@@ -418,6 +442,7 @@ main(void)
         TEST(a_peer_that_is_silent_for_three_heartbeats_is_cut),
         TEST(nobody_is_cut_for_the_time_the_broker_itself_stood_still),
         TEST(the_broker_sends_heartbeats_when_it_has_nothing_else_to_say),
+        TEST(in_a_crowd_agents_are_heard_less_often_and_services_as_before),
         TEST(peers_are_bounded),
         TEST(only_the_identity_of_a_service_can_be_ready_as_it),
         TEST(a_second_instance_of_a_single_service_is_refused_until_the_first_is_gone),
