@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/net/keytable.h"
 #include "cli/agent.h"
 #include "cli/home.h"
 #include "cli/lifecycle.h"
@@ -57,34 +56,6 @@ register_online(struct cli *cli, const char *agent_id, const char *public_key, s
     buffer_clear(&answer);
     buffer_clear(&payload);
     buffer_clear(&token);
-    return status;
-}
-
-/* No swarm runs: the key goes straight into the broker's table; service:identity takes it over when
- * it starts. */
-static enum status
-register_offline(struct cli *cli, const char *agent_id, const char *public_key, struct error *error)
-{
-    struct home_lock lock;
-    struct keytable *table = NULL;
-    char path[PATH_SIZE];
-    enum status status = home_make_run(cli->home, error);
-    if (status == STATUS_OK)
-        status = home_lock(&lock, cli->home, 0, error);
-    if (status != STATUS_OK)
-        return status;
-    uint64_t now_us = clock_now(cli->clock).wall_us;
-    status = home_prepare(cli->home, now_us, error);
-    if (status == STATUS_OK)
-        status = paths_join(path, cli->home, HOME_KEY_TABLE, error);
-    if (status == STATUS_OK)
-        status = keytable_open(&table, path, error);
-    if (status == STATUS_OK)
-        status = keytable_add(table, text_of(agent_id), text_of(public_key), false, now_us, error);
-    if (status == STATUS_OK)
-        status = keytable_save(table, error);
-    keytable_close(&table);
-    home_unlock(&lock);
     return status;
 }
 
@@ -141,10 +112,12 @@ new_agent(struct cli *cli, const char *name)
                             connection.identity);
 
     curve_keys_make(&connection.keys);
+    uint64_t now_us = clock_now(cli->clock).wall_us;
     enum status status =
         home_is_running(cli->home, &pid)
             ? register_online(cli, connection.identity, connection.keys.public_key, &error)
-            : register_offline(cli, connection.identity, connection.keys.public_key, &error);
+            : home_allow_key(cli->home, connection.identity, connection.keys.public_key, now_us,
+                             &error);
     if (status == STATUS_OK) {
         fill_swarm(&connection, cli);
         status = connection_save(&connection, path, &error);

@@ -27,7 +27,7 @@ struct bus_caller {
     char target[MESSAGE_NAME_MAX + 1]; /* of the last request */
     struct buffer shown;               /* the token of --cap */
     struct buffer token;               /* the last one that was signed … */
-    struct buffer right;               /* … and what for: the broker checks few new ones a second */
+    struct buffer right; /* … and what for: the broker checks few new ones a second */
     struct trace trace;
 };
 

@@ -221,9 +221,11 @@ const struct command commands[] = {
     {"actor", "run one or more services", "NAME... [--ready-fd N]",
      "What `sos up` runs; for systemd and containers. Foreground, until SIGTERM.\n", run_actor,
      NULL},
-    {"key", "list and make CURVE keys", "list | new IDENTITY FILE",
+    {"key", "list and make CURVE keys", "list | new IDENTITY FILE | allow FILE",
      "  list                 identities and public keys of the home\n"
-     "  new IDENTITY FILE    make a key file (mode 0600) and print its public key\n",
+     "  new IDENTITY FILE    make a key file (mode 0600) and print its public key\n"
+     "  allow FILE           let that key onto the bus of this home, while its swarm is down: the\n"
+     "                       way in for a service of your own\n",
      run_key, NULL},
     {"agent", "let agents connect", "new NAME | list | rm NAME",
      "  new NAME             make the agent's keys, register agent:NAME with the swarm (running "

@@ -343,3 +343,29 @@ home_is_running(const char *home, long *pid)
     close(fd);
     return running;
 }
+
+enum status
+home_allow_key(const char *home, const char *identity, const char *public_key, uint64_t now_us,
+               struct error *error)
+{
+    struct home_lock lock;
+    struct keytable *table = NULL;
+    char path[PATH_SIZE];
+    enum status status = home_make_run(home, error);
+    if (status == STATUS_OK)
+        status = home_lock(&lock, home, 0, error);
+    if (status != STATUS_OK)
+        return status;
+    status = home_prepare(home, now_us, error);
+    if (status == STATUS_OK)
+        status = paths_join(path, home, HOME_KEY_TABLE, error);
+    if (status == STATUS_OK)
+        status = keytable_open(&table, path, error);
+    if (status == STATUS_OK)
+        status = keytable_add(table, text_of(identity), text_of(public_key), false, now_us, error);
+    if (status == STATUS_OK)
+        status = keytable_save(table, error);
+    keytable_close(&table);
+    home_unlock(&lock);
+    return status;
+}

@@ -40,6 +40,12 @@ enum status home_make_run(const char *home, struct error *error);
  * identity's key, and their rows in the broker's key table. Call with the home locked. */
 enum status home_prepare(const char *home, uint64_t now_us, struct error *error);
 
+/* Lets a key onto the bus of a home whose swarm does not run: into the broker's table, from where
+ * service:identity takes agents over when it starts. The only way in for keys of services. CONFLICT
+ * while the swarm runs; otherwise as keytable_add(). */
+enum status home_allow_key(const char *home, const char *identity, const char *public_key,
+                           uint64_t now_us, struct error *error);
+
 /* The River key of the home, for signing capabilities. */
 struct river_key {
     struct ed25519_public_key public_key;

@@ -48,8 +48,8 @@ host_stores(struct host_store stores[static HOST_STORES_MAX])
             continue;
         ASSERT(count < HOST_STORES_MAX);
         struct host_store *store = &stores[count++];
-        *store = (struct host_store){.service = service->contract->service,
-                                     .schema = service->schema};
+        *store =
+            (struct host_store){.service = service->contract->service, .schema = service->schema};
         snprintf(store->folder, sizeof store->folder, "data/%s", store->service);
     }
     return count;

@@ -67,6 +67,25 @@ new_key(const char *id, const char *path)
     return status == STATUS_OK ? EXIT_OK : command_fail("key", EXIT_FAILED, "%s", error.message);
 }
 
+static int
+allow_key(struct cli *cli, const char *path)
+{
+    struct connection connection;
+    struct error error = ERROR_INIT;
+    enum status status = connection_load(&connection, NULL, path, &error);
+    if (status != STATUS_OK)
+        return command_fail("key", EXIT_FAILED, "%s", error.message);
+    char identity[sizeof connection.identity];
+    memcpy(identity, connection.identity, sizeof identity);
+    status = home_allow_key(cli->home, identity, connection.keys.public_key,
+                            clock_now(cli->clock).wall_us, &error);
+    connection_clear(&connection);
+    if (status != STATUS_OK)
+        return command_fail("key", EXIT_FAILED, "allow %s: %s", identity, error.message);
+    printf("%s may connect with this key from the next start on\n", identity);
+    return EXIT_OK;
+}
+
 int
 run_key(struct cli *cli, int argc, char **argv)
 {
@@ -74,5 +93,8 @@ run_key(struct cli *cli, int argc, char **argv)
         return list_keys(cli);
     if (argc == 4 && strcmp(argv[1], "new") == 0)
         return new_key(argv[2], argv[3]);
-    return command_fail("key", EXIT_USAGE, "expected: sos key list, or sos key new IDENTITY FILE");
+    if (argc == 3 && strcmp(argv[1], "allow") == 0)
+        return allow_key(cli, argv[2]);
+    return command_fail("key", EXIT_USAGE,
+                        "expected: sos key list, sos key new IDENTITY FILE, or sos key allow FILE");
 }

@@ -36,8 +36,8 @@ write_line(struct recorder *recorder, struct error *error)
     buffer_append_byte(&recorder->line, '\n');
     if (recorder->line.failed)
         return STATUS_NOMEM;
-    if (recorder->failed ||
-        fwrite(recorder->line.data, 1, recorder->line.size, recorder->file) != recorder->line.size) {
+    if (recorder->failed || fwrite(recorder->line.data, 1, recorder->line.size, recorder->file) !=
+                                recorder->line.size) {
         recorder->failed = true;
         return fail("write recording", recorder->path, error);
     }
@@ -110,8 +110,8 @@ gives_back(struct recorder *recorder, struct bytes payload, bool *readable)
     *readable = json_to_msgpack(recorder->parser, buffer_text(&recorder->line), &recorder->again,
                                 NULL) == STATUS_OK &&
                 value_parse(buffer_bytes(&recorder->again), &whole);
-    return *readable && value_find(&whole, "payload", &found) &&
-           found.raw.size == payload.size && memcmp(found.raw.data, payload.data, payload.size) == 0;
+    return *readable && value_find(&whole, "payload", &found) && found.raw.size == payload.size &&
+           memcmp(found.raw.data, payload.data, payload.size) == 0;
 }
 
 /* The record without its payload, which JSON cannot hold. */
@@ -278,8 +278,7 @@ recording_parse(struct json_parser *parser, struct text line, struct buffer *byt
     enum status status = json_to_msgpack(parser, line, bytes, error);
     if (status != STATUS_OK)
         return status;
-    if (!value_parse(buffer_bytes(bytes), &recorded->value) ||
-        recorded->value.type != VALUE_MAP) {
+    if (!value_parse(buffer_bytes(bytes), &recorded->value) || recorded->value.type != VALUE_MAP) {
         error_set(error, "expected an object");
         return STATUS_INVALID;
     }

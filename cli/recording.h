@@ -40,8 +40,8 @@ enum recorded_type { RECORDED_HEAD, RECORDED_RECORD, RECORDED_DROPPED };
 /* One line. Views into the buffer that it was read into. */
 struct recorded {
     enum recorded_type type;
-    struct value value;   /* the whole line */
-    bool payloads;        /* of the head */
+    struct value value; /* the whole line */
+    bool payloads;      /* of the head */
     uint64_t dropped;
     struct bytes payload; /* of a record, exact; empty: none */
 };

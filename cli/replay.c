@@ -120,8 +120,9 @@ keep(struct replay *replay, const struct tap_entry *entry, struct bytes payload,
 {
     replay->bytes += sizeof(struct item) + payload.size + entry->source.size + entry->target.size;
     if (replay->count == REQUESTS_MAX || replay->bytes > BYTES_MAX) {
-        error_set(error, "%s: more than %d requests or %d bytes are too much for one replay: use "
-                         "filters",
+        error_set(error,
+                  "%s: more than %d requests or %d bytes are too much for one replay: use "
+                  "filters",
                   replay->path, REQUESTS_MAX, BYTES_MAX);
         return STATUS_TOO_LARGE;
     }
@@ -260,8 +261,8 @@ word_of(bool answered, enum status status)
 
 /* took_us: 0 for what was not sent. */
 static void
-print_line(const struct replay *replay, const struct item *item, const char *now,
-           uint64_t took_us, enum screen_style style, const char *more)
+print_line(const struct replay *replay, const struct item *item, const char *now, uint64_t took_us,
+           enum screen_style style, const char *more)
 {
     const struct screen *screen = &replay->screen;
     struct buffer out;
@@ -301,10 +302,9 @@ print_json(const struct item *item, const char *now, uint64_t took_us, const cha
     json_append_text(&out, text_of(item->type));
     buffer_append_format(&out, ",\"recorded\":\"%s\"", word_of(item->answered, item->status));
     if (now)
-        buffer_append_format(&out, ",\"now\":\"%s\",\"took_us\":%llu,\"same\":%s", now,
-                             (unsigned long long)took_us,
-                             strcmp(now, word_of(item->answered, item->status)) == 0 ? "true"
-                                                                                     : "false");
+        buffer_append_format(
+            &out, ",\"now\":\"%s\",\"took_us\":%llu,\"same\":%s", now, (unsigned long long)took_us,
+            strcmp(now, word_of(item->answered, item->status)) == 0 ? "true" : "false");
     if (refusal) {
         buffer_append_string(&out, ",\"refused\":");
         json_append_text(&out, text_of(refusal));
@@ -440,8 +440,7 @@ send_all(struct replay *replay)
     if (session_open(&peer, replay->cli, &options, &error) != STATUS_OK) {
         code = command_fail("replay", EXIT_UNREACHABLE, "%s", error.message);
     } else {
-        struct invoke invoke = {
-            .peer = peer, .signal_fd = signal_fd, .clock = replay->cli->clock};
+        struct invoke invoke = {.peer = peer, .signal_fd = signal_fd, .clock = replay->cli->clock};
         double due_us = (double)clock_now(replay->cli->clock).monotonic_us;
         bool goes_on = true;
         for (size_t i = 0; i < replay->count && goes_on; i++) {
@@ -485,14 +484,16 @@ run(struct replay *replay)
         int code = send_all(replay);
         if (code != EXIT_OK)
             return code;
-        fprintf(stderr, "sos replay: %zu sent: %zu answered as recorded, %zu otherwise; %zu "
-                        "refused\n",
+        fprintf(stderr,
+                "sos replay: %zu sent: %zu answered as recorded, %zu otherwise; %zu "
+                "refused\n",
                 replay->sent, replay->same, replay->different, replay->refused);
     } else {
         for (size_t i = 0; i < replay->count; i++)
             say_planned(replay, &replay->items[i]);
-        fprintf(stderr, "sos replay: %zu request%s would be sent, %zu cannot be; nothing was: "
-                        "--send does it\n",
+        fprintf(stderr,
+                "sos replay: %zu request%s would be sent, %zu cannot be; nothing was: "
+                "--send does it\n",
                 replay->count - replay->refused, replay->count - replay->refused == 1 ? "" : "s",
                 replay->refused);
     }

@@ -9,9 +9,9 @@
 #include "cli/print.h"
 
 static const char *const styles[] = {
-    [STYLE_PLAIN] = "",         [STYLE_DIM] = "\033[2m",      [STYLE_BOLD] = "\033[1m",
-    [STYLE_RED] = "\033[31m",   [STYLE_GREEN] = "\033[32m",   [STYLE_YELLOW] = "\033[33m",
-    [STYLE_BLUE] = "\033[34m",  [STYLE_MAGENTA] = "\033[35m", [STYLE_CYAN] = "\033[36m",
+    [STYLE_PLAIN] = "",          [STYLE_DIM] = "\033[2m",      [STYLE_BOLD] = "\033[1m",
+    [STYLE_RED] = "\033[31m",    [STYLE_GREEN] = "\033[32m",   [STYLE_YELLOW] = "\033[33m",
+    [STYLE_BLUE] = "\033[34m",   [STYLE_MAGENTA] = "\033[35m", [STYLE_CYAN] = "\033[36m",
     [STYLE_REVERSE] = "\033[7m",
 };
 
@@ -192,7 +192,8 @@ void
 screen_count(double count, char *out, size_t size)
 {
     if (count < 999.5)
-        snprintf(out, size, "%.*f", count < 9.95 && count > 0 && count != (double)(int)count, count);
+        snprintf(out, size, "%.*f", count < 9.95 && count > 0 && count != (double)(int)count,
+                 count);
     else if (count < 999500)
         snprintf(out, size, "%.1fk", count / 1e3);
     else

@@ -31,9 +31,9 @@ struct tap {
     const char *connection_file;
     const char *record_path;
     const char *from_path;
-    const char *trace;  /* as it was given; NULL: no tree */
-    uint64_t wait_us;   /* for the trace */
-    uint64_t count;     /* records to print; 0 = no end */
+    const char *trace; /* as it was given; NULL: no tree */
+    uint64_t wait_us;  /* for the trace */
+    uint64_t count;    /* records to print; 0 = no end */
     enum screen_color color;
     bool all;
 
@@ -125,8 +125,8 @@ take_record(void *context, const struct value *record)
 {
     struct tap *tap = context;
     struct text direction;
-    bool is_out = value_find_text(record, "direction", &direction) &&
-                  text_equal_string(direction, "out");
+    bool is_out =
+        value_find_text(record, "direction", &direction) && text_equal_string(direction, "out");
     if (is_out) {
         bool goes_on = tap->held_count < HELD_MAX || show_held(tap);
         tap->held[tap->held_count++] = *record;
@@ -202,8 +202,7 @@ listen(struct tap *tap, struct peer *peer, int signal_fd, struct error *error)
     buffer_init(&reply);
     enum status status = tap_ask_token(&tap->ask, tap->cli, &token, error);
     tap_ask_pack(&tap->ask, &payload);
-    struct peer_request request =
-        tap_ask_request(buffer_bytes(&payload), buffer_text(&token));
+    struct peer_request request = tap_ask_request(buffer_bytes(&payload), buffer_text(&token));
     struct invoke invoke = {.peer = peer,
                             .signal_fd = signal_fd,
                             .clock = tap->cli->clock,
@@ -355,7 +354,8 @@ parse_number(const char *option, const char *text, uint64_t *number)
     return EXIT_OK;
 }
 
-/* "next", or hex digits with or without dashes: all 32 of them when the broker is to look for it. */
+/* "next", or hex digits with or without dashes: all 32 of them when the broker is to look for it.
+ */
 static int
 parse_trace(struct tap *tap, const char *text)
 {
@@ -396,8 +396,9 @@ check(struct tap *tap, const char *count, const char *wait, const char *color)
         return command_fail("tap", EXIT_USAGE,
                             "--from shows a file: --record, --as and --cap have no use there");
     if (color && !screen_color_parse(color, &tap->color))
-        return command_fail("tap", EXIT_USAGE, "--color: came '%.32s', expected auto, always or "
-                                               "never",
+        return command_fail("tap", EXIT_USAGE,
+                            "--color: came '%.32s', expected auto, always or "
+                            "never",
                             color);
     if (tap->ask.trace)
         code = parse_trace(tap, tap->ask.trace);
@@ -430,9 +431,12 @@ parse(struct tap *tap, int argc, char **argv)
     struct option_row options[TAP_ASK_OPTIONS + 7];
     tap_ask_options(&tap->ask, options);
     const struct option_row own[] = {
-        {"--cap", &tap->ask.capability_file}, {"--count", &count},
-        {"--as", &tap->connection_file},      {"--record", &tap->record_path},
-        {"--from", &tap->from_path},          {"--wait", &wait},
+        {"--cap", &tap->ask.capability_file},
+        {"--count", &count},
+        {"--as", &tap->connection_file},
+        {"--record", &tap->record_path},
+        {"--from", &tap->from_path},
+        {"--wait", &wait},
         {"--color", &color},
     };
     memcpy(options + TAP_ASK_OPTIONS, own, sizeof own);

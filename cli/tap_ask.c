@@ -45,8 +45,8 @@ tap_ask_pack(const struct tap_ask *ask, struct buffer *out)
     const struct {
         const char *name, *value;
     } filters[] = {
-        {"source", ask->source}, {"target", ask->target}, {"type", ask->type},
-        {"kind", ask->kind},     {"trace", ask->trace},   {"status", ask->status},
+        {"source", ask->source}, {"target", ask->target},   {"type", ask->type},
+        {"kind", ask->kind},     {"trace", ask->trace},     {"status", ask->status},
         {"header", ask->header}, {"verdict", ask->verdict},
     };
     uint32_t count = ask->payload;
@@ -61,8 +61,7 @@ tap_ask_pack(const struct tap_ask *ask, struct buffer *out)
 }
 
 enum status
-tap_ask_token(const struct tap_ask *ask, struct cli *cli, struct buffer *token,
-              struct error *error)
+tap_ask_token(const struct tap_ask *ask, struct cli *cli, struct buffer *token, struct error *error)
 {
     if (ask->capability_file)
         return invoke_read_capability(ask->capability_file, token, error);

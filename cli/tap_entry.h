@@ -11,7 +11,7 @@
 /* Views into the record's bytes. */
 struct tap_entry {
     uint64_t at_us;
-    bool out; /* made by the broker */
+    bool out;       /* made by the broker */
     enum kind kind; /* 0: unreadable */
     struct uuid id, correlation;
     struct text source, target, type, principal, capability, verdict, note;

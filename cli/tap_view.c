@@ -223,10 +223,10 @@ add_what(struct tap_view *view, const struct tap_entry *entry, bool lost, struct
     buffer_append_text(&what, entry->type);
     view->what_columns = grown(view->what_columns, buffer_text(&what), view->what_max);
     screen_cell(&view->options.screen, out, buffer_text(&what), view->what_columns,
-                lost                             ? STYLE_RED
-                : look->style == STYLE_DIM       ? STYLE_DIM
-                : entry->kind == KIND_REQUEST    ? STYLE_BOLD
-                                                 : STYLE_PLAIN);
+                lost                          ? STYLE_RED
+                : look->style == STYLE_DIM    ? STYLE_DIM
+                : entry->kind == KIND_REQUEST ? STYLE_BOLD
+                                              : STYLE_PLAIN);
     buffer_append_byte(out, ' ');
     buffer_clear(&what);
 }

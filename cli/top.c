@@ -99,16 +99,16 @@ ask(struct top *top)
         struct uuid id;
         if (question->waits)
             continue;
-        struct peer_request request = {
-            .kind = KIND_REQUEST,
-            .target = text_of("service:bus"),
-            .type = text_of(question->type),
-            .payload = question->lists ? buffer_bytes(&payload) : (struct bytes){NULL, 0},
-            .flags = MESSAGE_IDEMPOTENT,
-            .ttl_ms = ANSWER_MS,
-            .capability = buffer_text(&question->token),
-            .on_reply = take_answer,
-            .context = question};
+        struct peer_request request = {.kind = KIND_REQUEST,
+                                       .target = text_of("service:bus"),
+                                       .type = text_of(question->type),
+                                       .payload = question->lists ? buffer_bytes(&payload)
+                                                                  : (struct bytes){NULL, 0},
+                                       .flags = MESSAGE_IDEMPOTENT,
+                                       .ttl_ms = ANSWER_MS,
+                                       .capability = buffer_text(&question->token),
+                                       .on_reply = take_answer,
+                                       .context = question};
         question->waits = peer_call(top->peer, &request, &id, NULL) == STATUS_OK;
     }
     buffer_clear(&payload);

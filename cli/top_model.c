@@ -93,8 +93,10 @@ compare_inboxes(const void *a, const void *b)
 {
     uint64_t left = weight(a);
     uint64_t right = weight(b);
-    return left < right ? 1 : left > right ? -1 : strcmp(((const struct top_inbox *)a)->name,
-                                                         ((const struct top_inbox *)b)->name);
+    return left < right ? 1
+           : left > right
+               ? -1
+               : strcmp(((const struct top_inbox *)a)->name, ((const struct top_inbox *)b)->name);
 }
 
 void
@@ -244,8 +246,7 @@ remember(struct top_model *model, const struct top_figures *figures)
         model->past[model->past_count++] = model->now;
         double seconds = (double)(figures->at_us - model->now.at_us) / 1e6;
         if (model->history_count == TOP_HISTORY) {
-            memmove(model->history, model->history + 1,
-                    (TOP_HISTORY - 1) * sizeof *model->history);
+            memmove(model->history, model->history + 1, (TOP_HISTORY - 1) * sizeof *model->history);
             model->history_count--;
         }
         if (seconds > 0)

@@ -22,7 +22,7 @@ struct page {
     const struct screen *screen;
     struct buffer *out;
     size_t width;
-    size_t columns;   /* of it so far */
+    size_t columns; /* of it so far */
 };
 
 /* ---- cells */
@@ -74,9 +74,8 @@ add_duration(struct page *page, const struct latency_sum *sum, double share)
 {
     char text[32] = "-";
     if (sum->count > 0)
-        screen_duration(page->screen,
-                        share < 1 ? latency_percentile(sum, share) : sum->max_us, text,
-                        sizeof text);
+        screen_duration(page->screen, share < 1 ? latency_percentile(sum, share) : sum->max_us,
+                        text, sizeof text);
     add_right(page, text, NUMBER_COLUMNS + 1, sum->count ? STYLE_PLAIN : STYLE_DIM);
 }
 
@@ -199,8 +198,7 @@ draw_head(struct page *page)
     };
     for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++) {
         screen_count(troubles[i].count > 0 ? troubles[i].count : 0, text, sizeof text);
-        add_labelled(page, troubles[i].label, text,
-                     troubles[i].count > 0 ? STYLE_RED : STYLE_DIM);
+        add_labelled(page, troubles[i].label, text, troubles[i].count > 0 ? STYLE_RED : STYLE_DIM);
     }
     end_line(page);
 }
@@ -445,8 +443,7 @@ add_latency(struct buffer *out, const struct latency_sum *sum, double seconds)
 {
     add_figure(out, "requests_per_second", (double)sum->count / seconds);
     add_figure(out, "errors_per_second", (double)sum->errors / seconds);
-    add_seconds_member(out, "p50_ms",
-                       sum->count ? (double)latency_percentile(sum, 0.5) / 1e6 : -1);
+    add_seconds_member(out, "p50_ms", sum->count ? (double)latency_percentile(sum, 0.5) / 1e6 : -1);
     add_seconds_member(out, "p99_ms",
                        sum->count ? (double)latency_percentile(sum, 0.99) / 1e6 : -1);
     add_seconds_member(out, "max_ms", sum->count ? (double)sum->max_us / 1e6 : -1);

@@ -52,8 +52,8 @@ static enum status
 open_file(struct audit *audit, struct error *error)
 {
     struct stat about;
-    int fd = open(audit->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                  0600);
+    int fd =
+        open(audit->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return fail(audit, "open", error);
     if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
@@ -144,8 +144,7 @@ tell_of_removal(struct audit *audit, uint64_t wall_us, struct error *error)
     struct audit_entry entry = {
         .event = "audit.rotated", .outcome = "ok", .detail = text_of(detail)};
     audit_format(&entry, wall_us, &line);
-    enum status status =
-        line.failed ? STATUS_NOMEM : write_line(audit, buffer_text(&line), error);
+    enum status status = line.failed ? STATUS_NOMEM : write_line(audit, buffer_text(&line), error);
     buffer_clear(&line);
     return status;
 }

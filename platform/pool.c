@@ -37,16 +37,23 @@ take_back(struct pool *pool)
 }
 
 void *
-pool_take(struct pool *pool)
+pool_take_idle(struct pool *pool)
 {
     if (!pool->spares)
         take_back(pool);
     void *block = pool->spares;
     if (!block)
-        return malloc(pool->block_size);
+        return NULL;
     pool->spares = next_of(block);
     atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
     return block;
+}
+
+void *
+pool_take(struct pool *pool)
+{
+    void *block = pool_take_idle(pool);
+    return block ? block : malloc(pool->block_size);
 }
 
 void

@@ -24,6 +24,8 @@ void pool_clear(struct pool *pool);
 
 /* NULL when out of memory. A block may also be passed to free(). */
 void *pool_take(struct pool *pool);
+/* One that came back; NULL: none did. */
+void *pool_take_idle(struct pool *pool);
 /* Any thread. */
 void pool_give(struct pool *pool, void *block);
 

@@ -61,11 +61,12 @@ has_room(struct store_room *room, uint64_t more)
 {
     uint64_t reserve = reserve_of(room);
     uint64_t left = left_of(room);
-    if (left < reserve)
-        room->full = true;
-    else if (left - reserve >= STORE_RESERVE_SLACK)
+    uint64_t spare = left > reserve ? left - reserve : 0;
+    if (spare >= STORE_RESERVE_SLACK)
         room->full = false;
-    return !room->full && left - reserve >= more;
+    else if (left < reserve || spare < more)
+        room->full = true;
+    return !room->full && spare >= more;
 }
 
 static void

@@ -6,8 +6,8 @@
 #ifndef SOS_MEMORY_RECORD_H
 #define SOS_MEMORY_RECORD_H
 
-#include "store/store.h"
 #include "kernel/error.h"
+#include "store/store.h"
 
 enum {
     SPACE_MEMORIES = 1, /* key: the memory's id, 16 bytes */

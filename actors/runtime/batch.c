@@ -83,12 +83,28 @@ apply_rows(struct dispatch *dispatch)
     }
 }
 
+/* Can its answer stand though nothing of the batch is kept, for want of room? It does when it has
+ * only read, or when what it writes is beside the point of its operation (a count of reads). */
+static bool
+stands_alone(const struct step *step, const struct step_set *written)
+{
+    bool reads = !step->request || (step->request->operation->flags & OPERATION_READ);
+    return (step->first == step->last || reads) && !step_set_intersects(&step->seen, written);
+}
+
 static void
 finish(struct dispatch *dispatch, enum status commit, const struct error *error)
 {
+    struct step_set written = {{0}};
     size_t count = dispatch->step_count;
-    for (size_t i = 0; i < count; i++)
-        finish_step(dispatch, &dispatch->steps[i], commit, error);
+    bool full = dispatch_is_full(commit, error);
+    for (size_t i = 0; i < count && full; i++)
+        if (dispatch->steps[i].first != dispatch->steps[i].last)
+            step_set_add(&written, i);
+    for (size_t i = 0; i < count; i++) {
+        bool stands = full && stands_alone(&dispatch->steps[i], &written);
+        finish_step(dispatch, &dispatch->steps[i], stands ? STATUS_OK : commit, error);
+    }
     dispatch->step_count = 0;
     overlay_reset(dispatch->context.overlay);
 }

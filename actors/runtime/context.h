@@ -5,9 +5,9 @@
 #ifndef SOS_RUNTIME_CONTEXT_H
 #define SOS_RUNTIME_CONTEXT_H
 
-#include "kernel/authorise.h"
 #include "actors/runtime/overlay.h"
 #include "actors/runtime/service.h"
+#include "kernel/authorise.h"
 
 struct context {
     const struct service *service;

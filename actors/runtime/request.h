@@ -8,8 +8,8 @@
 
 #include <sys/queue.h>
 
-#include "kernel/authorise.h"
 #include "actors/runtime/service.h"
+#include "kernel/authorise.h"
 #include "kernel/timers.h"
 #include "sdk/c/peer.h"
 

@@ -17,7 +17,6 @@
 #ifndef SOS_RUNTIME_SERVICE_H
 #define SOS_RUNTIME_SERVICE_H
 
-#include "store/store.h"
 #include "kernel/clock.h"
 #include "kernel/config.h"
 #include "kernel/contract.h"
@@ -25,6 +24,7 @@
 #include "kernel/message.h"
 #include "kernel/metrics.h"
 #include "kernel/trace.h"
+#include "store/store.h"
 
 struct context; /* reading: state, store through the batch's own writes, time, settings */
 struct outcome; /* effects of the running handler */

@@ -223,6 +223,12 @@ next_due_us(const struct core *core)
     return timers_us < outbound_us ? timers_us : outbound_us;
 }
 
+void
+core_take_back(struct core *core, struct parcel **parcel_p)
+{
+    sending_take_back(&core->sending, parcel_p);
+}
+
 uint64_t
 core_flush(struct core *core, struct now now)
 {

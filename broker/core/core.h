@@ -25,6 +25,7 @@
 #include "kernel/status.h"
 
 struct core;
+struct parcel;
 struct tap_opening;
 struct tap_sighting;
 struct tap_chunk;
@@ -49,6 +50,10 @@ struct core_sink {
     void *context;
     /* One frame; the bytes are copied or sent before it returns. Never blocks. */
     enum core_sent (*send)(void *context, peer_number peer, struct bytes frame);
+    /* The same for a large frame (outbound.h), whose memory is the sink's when it was SENT: it comes
+     * back through core_take_back(), or is freed. Else it stays the core's. May be NULL: then send
+     * copies those too. */
+    enum core_sent (*give)(void *context, peer_number peer, struct parcel **parcel_p);
     /* Close this connection. The core has forgotten the peer already or is about to; frames that
      * still come from it must not be handed in. */
     void (*cut)(void *context, peer_number peer, const char *reason);
@@ -149,8 +154,11 @@ void core_tap_chunk(struct core *core, struct tap_chunk **chunk_p, struct now no
 /* The entry with this ticket is on disk, or could not be written. */
 void core_audited(struct core *core, uint64_t ticket, bool written, struct now now);
 
-/* Everything that was waiting has been handed in: what was gathered leaves. Returns when core_tick()
- * and core_flush() are to be called next (monotonic), UINT64_MAX when nothing waits. */
+/* Memory that the sink was given. */
+void core_take_back(struct core *core, struct parcel **parcel_p);
+
+/* Everything that was waiting has been handed in: what was gathered leaves. Returns when
+ * core_tick() and core_flush() are to be called next (monotonic), UINT64_MAX when nothing waits. */
 uint64_t core_flush(struct core *core, struct now now);
 /* Does what is due; returns when to be called next. What it says leaves at the next flush. */
 uint64_t core_tick(struct core *core, struct now now);

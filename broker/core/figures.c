@@ -79,8 +79,8 @@ figures_init(struct figures *figures, struct metrics *metrics)
     figures->tap_dropped = plain(metrics, METRIC_COUNTER, "sos_bus_tap_dropped_total",
                                  "Records that a tap could not take");
     figures->uptime = plain(metrics, METRIC_GAUGE, "sos_uptime_seconds", "Seconds since start");
-    figures->frames_sent = plain(metrics, METRIC_COUNTER, "sos_bus_frames_sent_total",
-                                 "Frames that left for peers");
+    figures->frames_sent =
+        plain(metrics, METRIC_COUNTER, "sos_bus_frames_sent_total", "Frames that left for peers");
     figures->records_sent = plain(metrics, METRIC_COUNTER, "sos_bus_records_sent_total",
                                   "Records that left for peers, many to a frame");
     figures->published = plain(metrics, METRIC_COUNTER, "sos_bus_published_total",
@@ -91,9 +91,10 @@ figures_init(struct figures *figures, struct metrics *metrics)
                                     "Events that a subscriber could not take");
     figures->channels = plain(metrics, METRIC_GAUGE, "sos_bus_channels", "Channels there are");
     if (!records || !figures->published || !figures->events || !figures->events_dropped ||
-        !figures->channels || !figures->refused || !figures->dropped || !figures->cut || !figures->depth ||
-        !figures->peers || !figures->pending || !figures->seconds || !figures->tap_dropped ||
-        !figures->uptime || !figures->frames_sent || !figures->records_sent)
+        !figures->channels || !figures->refused || !figures->dropped || !figures->cut ||
+        !figures->depth || !figures->peers || !figures->pending || !figures->seconds ||
+        !figures->tap_dropped || !figures->uptime || !figures->frames_sent ||
+        !figures->records_sent)
         return false;
 
     if (!init_mail(figures, metrics))

@@ -127,17 +127,24 @@ room_for(struct sending *sending, struct outbound *outbound, size_t size)
 
 /* ---- sending */
 
+/* Without a look at the parcel itself, which may be gone. */
 static void
-take_off_first(struct core *core, struct outbound *outbound)
+pass_first(struct core *core, struct outbound *outbound, const struct parcel *parcel)
 {
-    struct parcel *parcel = outbound->first;
+    outbound->size -= parcel->size;
+    core->sending.size -= parcel->size;
     outbound->first = parcel->next;
     if (!outbound->first)
         outbound->last = NULL;
     else if (outbound->last == &parcel->next)
         outbound->last = &outbound->first;
-    outbound->size -= parcel->size;
-    core->sending.size -= parcel->size;
+}
+
+static void
+take_off_first(struct core *core, struct outbound *outbound)
+{
+    struct parcel *parcel = outbound->first;
+    pass_first(core, outbound, parcel);
     parcel_release(&core->sending, parcel);
 }
 

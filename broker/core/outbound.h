@@ -22,18 +22,21 @@ enum {
     OUTBOUND_PEER_MAX = 1 << 20,  /* bytes that wait for one peer */
     OUTBOUND_ALL_MAX = 256 << 20, /* for all: beyond it a peer that takes nothing … */
     OUTBOUND_SHARE = 16 * 1024,   /* … may have so much waiting */
-    OUTBOUND_RETRY_US = 2000
+    OUTBOUND_RETRY_US = 2000,
+    OUTBOUND_GIVE_MIN = 16 * 1024 /* frames of this size are given away, smaller ones copied */
 };
 
 struct core;
 struct peer;
 
-/* A frame in the making. */
+/* A frame in the making. One malloc()ed block. */
 struct parcel {
     struct parcel *next;
+    void *owner; /* for the sink that was given it */
+    bool held;   /* the same */
+    uint32_t records;
     size_t size;
     size_t capacity;
-    uint32_t records;
     uint8_t data[];
 };
 
@@ -75,6 +78,7 @@ room_watch_off(struct room_watch *watch)
 
 void sending_init(struct sending *sending);
 void sending_clear(struct sending *sending); /* no peer is left */
+void sending_take_back(struct sending *sending, struct parcel **parcel_p);
 
 void outbound_init(struct outbound *outbound);
 /* Drops what waits, and forgets the watches. */

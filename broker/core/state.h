@@ -66,10 +66,10 @@ struct peer {
     struct subscriber *subscriber; /* channel.c: of the session itself */
     struct known *known;           /* presence.c: its identity, while the session lasts */
     struct list_node of_known;
-    struct grants *grants;         /* bus_allow(): rights that tokens of this session gave */
-    uint64_t mail_rate_ns;         /* mail_send.c: its token bucket */
-    uint32_t mail_unanswered;      /* sends that wait for the disk */
-    struct text identity;          /* the bytes behind the struct */
+    struct grants *grants;    /* bus_allow(): rights that tokens of this session gave */
+    uint64_t mail_rate_ns;    /* mail_send.c: its token bucket */
+    uint32_t mail_unanswered; /* sends that wait for the disk */
+    struct text identity;     /* the bytes behind the struct */
     char identity_bytes[];
 };
 
@@ -166,9 +166,9 @@ struct core {
     struct list_node taps;
     struct list_node listens; /* listen.c: streams with something to send */
     size_t tap_count;
-    uint64_t tap_last;    /* number of the newest */
+    uint64_t tap_last;                /* number of the newest */
     const struct message *under_work; /* by admit_frame(); or NULL */
-    size_t tap_type_size; /* tap_note_type() */
+    size_t tap_type_size;             /* tap_note_type() */
     char tap_type[MESSAGE_TYPE_MAX];
     size_t listen_bytes; /* what all of those keep */
     struct authoriser *authoriser;

@@ -136,13 +136,13 @@ check_rights(struct core *core, const struct bus_call *call, bool payload, struc
     struct operation operation = *call->arguments->operation;
     operation.capability_action = action_of(payload);
     bool for_others = message->principal.size > 0;
-    struct claim claim = {
-        .operation = &operation,
-        .source = message->source,
-        .principal = for_others ? message->principal : message->source,
-        .capability = message->capability,
-        .resource = text_of(payload ? TAP_RESOURCE_PAYLOADS : TAP_RESOURCE_HEADERS),
-        .subject = for_others ? (struct text){NULL, 0} : call->peer->identity};
+    struct claim claim = {.operation = &operation,
+                          .source = message->source,
+                          .principal = for_others ? message->principal : message->source,
+                          .capability = message->capability,
+                          .resource =
+                              text_of(payload ? TAP_RESOURCE_PAYLOADS : TAP_RESOURCE_HEADERS),
+                          .subject = for_others ? (struct text){NULL, 0} : call->peer->identity};
     return grant_authorise(core, call->peer, &claim, error);
 }
 
@@ -257,8 +257,8 @@ begin(struct core *core, const struct bus_call *call, const struct tap_query *qu
     struct buffer detail;
     buffer_init(&detail);
     describe(query, tap->payload, &detail);
-    tap->audited = !detail.failed && tell_audit(core, tap, "tap.started",
-                                                (const char *)detail.data, tap->number);
+    tap->audited = !detail.failed &&
+                   tell_audit(core, tap, "tap.started", (const char *)detail.data, tap->number);
     buffer_clear(&detail);
     if (!tap->audited)
         tap_audited(core, tap->number, false);
@@ -466,8 +466,7 @@ send_records(struct core *core, struct tap *tap, uint64_t dropped, uint32_t coun
     pack_string(&core->payload, "records");
     pack_array(&core->payload, count);
     buffer_append(&core->payload, records.data, records.size);
-    if (core->payload.failed ||
-        bus_chunk(core, request, buffer_bytes(&core->payload)) != CORE_SENT)
+    if (core->payload.failed || bus_chunk(core, request, buffer_bytes(&core->payload)) != CORE_SENT)
         return false;
     tap->missed = 0;
     tap->told_us = core->now.monotonic_us;

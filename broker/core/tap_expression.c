@@ -104,8 +104,8 @@ new_set(struct parser *parser, uint16_t *node)
         refuse(parser, "it is too long");
         return NULL;
     }
-    *node = new_node(parser,
-                     (struct node){.type = NODE_SET, .set = (uint16_t)expression->set_count});
+    *node =
+        new_node(parser, (struct node){.type = NODE_SET, .set = (uint16_t)expression->set_count});
     return &expression->sets[expression->set_count++];
 }
 

@@ -191,8 +191,8 @@ tap_sieve_passes(const struct tap_sieve *sieve, enum kind kind, struct text sour
     unsigned number = (unsigned)kind <= KIND_ERROR ? (unsigned)kind : 0;
     if (!(sieve->kinds & UINT32_C(1) << number))
         return false;
-    if (sieve->has_trace && (trace.size < TRACE_ID_SIZE ||
-                             memcmp(trace.data, sieve->trace, TRACE_ID_SIZE) != 0))
+    if (sieve->has_trace &&
+        (trace.size < TRACE_ID_SIZE || memcmp(trace.data, sieve->trace, TRACE_ID_SIZE) != 0))
         return false;
     return tap_sieve_text((struct text){sieve->source, sieve->source_size}, source) &&
            tap_sieve_text((struct text){sieve->target, sieve->target_size}, target) &&
@@ -239,8 +239,7 @@ tap_filter_matches(struct tap_filter *filter, const struct tap_header *header)
         (header->trace.size < TRACE_ID_SIZE ||
          memcmp(header->trace.data, filter->sieve.trace, TRACE_ID_SIZE) != 0))
         return false;
-    return status_matches(filter, header) &&
-           (!filter->expression || line_matches(filter, header));
+    return status_matches(filter, header) && (!filter->expression || line_matches(filter, header));
 }
 
 static void

@@ -32,7 +32,7 @@ struct map {
 
 enum {
     MAP_HEAD = 3,
-    TEXT_MAX = 255,  /* of one value, its head aside */
+    TEXT_MAX = 255,   /* of one value, its head aside */
     HEADER_MAX = 2048 /* all entries but the payload */
 };
 
@@ -95,9 +95,11 @@ put_text(struct map *map, struct text value)
 static void
 put_number(struct map *map, uint64_t value)
 {
-    unsigned size = value < 128 ? 0 : value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2
-                                  : value <= UINT32_MAX                            ? 4
-                                                                                   : 8;
+    unsigned size = value < 128           ? 0
+                    : value <= UINT8_MAX  ? 1
+                    : value <= UINT16_MAX ? 2
+                    : value <= UINT32_MAX ? 4
+                                          : 8;
     static const uint8_t heads[] = {[1] = 0xcc, [2] = 0xcd, [4] = 0xce, [8] = 0xcf};
     if (size == 0)
         *map->at++ = (uint8_t)value;

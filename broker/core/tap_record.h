@@ -35,7 +35,7 @@ struct tap_sighting {
     struct uuid id, correlation;
     struct text source, target, type, principal, verdict;
     struct text capability; /* as it came: a token, maybe */
-    struct bytes payload;   /* empty when nobody asks for it, or it is larger than TAP_PAYLOAD_MAX */
+    struct bytes payload; /* empty when nobody asks for it, or it is larger than TAP_PAYLOAD_MAX */
 };
 
 /* What a filter looks at; views into the sighting. */

@@ -93,8 +93,8 @@ names_of(const struct tap_secrets *secrets, struct text type)
         size_t middle = low + (high - low) / 2;
         const struct type_secrets *row = &secrets->types[middle];
         size_t size = strlen(row->type);
-        int order = memcmp(type.data ? type.data : "", row->type,
-                           type.size < size ? type.size : size);
+        int order =
+            memcmp(type.data ? type.data : "", row->type, type.size < size ? type.size : size);
         if (order == 0 && type.size == size) {
             struct names names = {row->names, 0};
             while (names.list && names.list[names.count])

@@ -3,7 +3,8 @@
  *
  * Which fields are secret is said by the contracts, by message type; of a payload whose type no
  * contract knows the secret names of all contracts are taken, so that nothing gets out by
- * a missing or made up type. Members named `capability` are always taken out: they may be tokens. */
+ * a missing or made up type. Members named `capability` are always taken out: they may be tokens.
+ */
 #ifndef SOS_BROKER_CORE_TAP_REDACT_H
 #define SOS_BROKER_CORE_TAP_REDACT_H
 

@@ -30,7 +30,7 @@ struct audit_log {
     struct audit *file; /* the thread's */
     const struct clock *clock;
     const struct logger *logger;
-    bool failing; /* the thread's: the last write failed, which was logged */
+    bool failing;          /* the thread's: the last write failed, which was logged */
     pthread_mutex_t mutex; /* of all that follows */
     pthread_cond_t told;
     struct lines waiting;
@@ -140,8 +140,9 @@ static void
 add_own_line(struct audit_log *log, const char *event, const char *of, uint64_t count)
 {
     char detail[128];
-    snprintf(detail, sizeof detail, "%llu lines%s%s %s", (unsigned long long)count, *of ? " of " : "",
-             of, strcmp(event, "audit.lost") == 0 ? "could not be written" : "were left out");
+    snprintf(detail, sizeof detail, "%llu lines%s%s %s", (unsigned long long)count,
+             *of ? " of " : "", of,
+             strcmp(event, "audit.lost") == 0 ? "could not be written" : "were left out");
     struct audit_entry entry = {.event = event,
                                 .actor = text_of("service:bus"),
                                 .resource = text_of(of),

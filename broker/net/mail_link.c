@@ -45,8 +45,8 @@ mail_link_add_figures(struct mail_link *link, struct metrics *metrics)
                        "Messages that nobody took within their time", NULL);
     struct metric_family *commits = metrics_family(
         metrics, METRIC_COUNTER, "sos_mail_commits_total", "Batches of the mailbox", NULL);
-    struct metric_family *inboxes = metrics_family(
-        metrics, METRIC_GAUGE, "sos_mail_inboxes", "Inboxes that the mailbox remembers", NULL);
+    struct metric_family *inboxes = metrics_family(metrics, METRIC_GAUGE, "sos_mail_inboxes",
+                                                   "Inboxes that the mailbox remembers", NULL);
     if (!expired || !commits || !inboxes)
         return false;
     link->expired = metric_series(expired, none);

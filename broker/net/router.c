@@ -209,8 +209,9 @@ open_all(struct router *router, struct error *error)
     if (status != STATUS_OK)
         return status;
     router->core = make_core(router);
-    if (!router->core || !add_figures(router) || 
-        !mail_link_add_figures(&router->mail, core_metrics(router->core)) || !links_init(&router->links, router->socket))
+    if (!router->core || !add_figures(router) ||
+        !mail_link_add_figures(&router->mail, core_metrics(router->core)) ||
+        !links_init(&router->links, router->socket))
         return STATUS_NOMEM;
     size_t peers_max = router->options->config
                            ? config_uint(router->options->config, OPTION_BROKER_PEERS_MAX)

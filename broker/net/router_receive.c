@@ -76,8 +76,8 @@ hand_in(struct router *router, struct link *link, zmq_msg_t *frame)
 {
     size_t size = zmq_msg_size(frame), taken = 0;
     if (!link->kept) /* else behind what came before */
-        taken = core_receive(router->core, link->session,
-                             (struct bytes){zmq_msg_data(frame), size}, router->now);
+        taken = core_receive(router->core, link->session, (struct bytes){zmq_msg_data(frame), size},
+                             router->now);
     if (taken < size && !link->ended && !link_keep(&router->links, link, frame, taken))
         core_misbehaved(router->core, link->session, "no_memory", router->now);
 }

@@ -149,17 +149,17 @@ struct core_sink
 router_sink(struct router *router)
 {
     return (struct core_sink){.context = router,
-                             .send = sink_send,
-                             .cut = sink_cut,
-                             .key_add = sink_key_add,
-                             .key_revoke = sink_key_revoke,
-                             .key_list = sink_key_list,
-                             .pin_find = sink_pin_find,
-                             .pin_set = sink_pin_set,
-                             .mail = router->mail.thread ? sink_mail : NULL,
-                             .tap_open = sink_tap_open,
-                             .tap_close = sink_tap_close,
-                             .tap_put = sink_tap_put,
-                             .tap_return = sink_tap_return,
-                             .audit = router->audit ? sink_audit : NULL};
+                              .send = sink_send,
+                              .cut = sink_cut,
+                              .key_add = sink_key_add,
+                              .key_revoke = sink_key_revoke,
+                              .key_list = sink_key_list,
+                              .pin_find = sink_pin_find,
+                              .pin_set = sink_pin_set,
+                              .mail = router->mail.thread ? sink_mail : NULL,
+                              .tap_open = sink_tap_open,
+                              .tap_close = sink_tap_close,
+                              .tap_put = sink_tap_put,
+                              .tap_return = sink_tap_return,
+                              .audit = router->audit ? sink_audit : NULL};
 }

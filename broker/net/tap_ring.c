@@ -62,9 +62,9 @@ enum { PARTS = 7 };
 static void
 parts_of(const struct tap_sighting *sighting, struct bytes parts[static PARTS])
 {
-    const struct text texts[PARTS - 1] = {sighting->source,    sighting->target,
-                                          sighting->type,      sighting->principal,
-                                          sighting->verdict,   sighting->capability};
+    const struct text texts[PARTS - 1] = {sighting->source,  sighting->target,
+                                          sighting->type,    sighting->principal,
+                                          sighting->verdict, sighting->capability};
     for (size_t i = 0; i < PARTS - 1; i++)
         parts[i] = (struct bytes){(const uint8_t *)texts[i].data, texts[i].size};
     parts[PARTS - 1] = sighting->payload;
@@ -74,9 +74,9 @@ parts_of(const struct tap_sighting *sighting, struct bytes parts[static PARTS])
 static void
 point_at(struct tap_sighting *sighting, const uint8_t *at)
 {
-    struct text *const texts[PARTS - 1] = {&sighting->source,    &sighting->target,
-                                           &sighting->type,      &sighting->principal,
-                                           &sighting->verdict,   &sighting->capability};
+    struct text *const texts[PARTS - 1] = {&sighting->source,  &sighting->target,
+                                           &sighting->type,    &sighting->principal,
+                                           &sighting->verdict, &sighting->capability};
     for (size_t i = 0; i < PARTS - 1; i++) {
         texts[i]->data = (const char *)at;
         at += texts[i]->size;

@@ -141,7 +141,9 @@ audit_refusal(struct zap *zap, const struct zap_request *request, const struct k
     if (request->readable && key.size == CURVE_KEY_SIZE)
         identity_fingerprint(actor, key, fingerprint);
     snprintf(detail, sizeof detail, "%s, from %.*s",
-             entry->revoked ? "revoked key" : *fingerprint ? "unknown key" : "no key",
+             entry->revoked ? "revoked key"
+             : *fingerprint ? "unknown key"
+                            : "no key",
              (int)request->frames[ADDRESS].size, (const char *)request->frames[ADDRESS].data);
     struct audit_entry line = {.event = "connection.refused",
                                .actor = text_of(*fingerprint ? fingerprint : "unknown"),

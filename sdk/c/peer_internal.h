@@ -139,7 +139,7 @@ struct bytes peer_trace_bytes(const struct trace *trace, uint8_t bytes[static TR
 
 /* ---- peer_send.c */
 void outbox_init(struct outbox *outbox);
-void blocks_init(struct pool *blocks); /* cleared when the socket's context is no more */
+void blocks_init(struct pool *blocks);    /* cleared when the socket's context is no more */
 void outbox_clear(struct outbox *outbox); /* drops everything that did not leave */
 
 /* Puts one record among those that leave next. urgent: may use the reserve. BUSY when too much

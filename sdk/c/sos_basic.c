@@ -46,6 +46,13 @@ basic_fail(struct sos_error *told, enum status status, const struct error *error
     return (int)status;
 }
 
+bool
+basic_is_transient(enum status status)
+{
+    return status == STATUS_BUSY || status == STATUS_NOMEM || status == STATUS_UNAVAILABLE ||
+           status == STATUS_STORE_FAILED || status == STATUS_RATE_LIMITED;
+}
+
 /* ---- bytes */
 
 void

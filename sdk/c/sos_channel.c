@@ -429,18 +429,11 @@ hear_agreed(struct sos *sos, struct sos_subscription *sub, uint64_t seq)
         remember_heard(sos, sub->channel, seq);
 }
 
-static bool
-is_transient(enum status status)
-{
-    return status == STATUS_BUSY || status == STATUS_NOMEM || status == STATUS_UNAVAILABLE ||
-           status == STATUS_RATE_LIMITED;
-}
-
 static void
 hear_refused(struct sos *sos, struct sos_subscription *sub, const struct message *message)
 {
     enum status status = status_from_code(message->status);
-    if (is_transient(status)) {
+    if (basic_is_transient(status)) {
         sub->asked_us = client_now_us(sos) - ANSWER_US + RETRY_US;
         return;
     }

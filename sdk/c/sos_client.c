@@ -282,7 +282,7 @@ look_for_refusal(struct sos *sos)
 static bool
 is_quiet(const struct sos *sos)
 {
-    return outgoing_is_quiet(sos) && inbox_is_quiet(sos);
+    return outgoing_is_quiet(sos) && acks_are_quiet(sos);
 }
 
 static void

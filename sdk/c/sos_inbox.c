@@ -15,13 +15,9 @@ enum {
     LEASE_DEFAULT_MS = 10000,
     LEASE_MIN_MS = 1000,
     LEASE_MAX_MS = 3600000,
-    HANDLED_MAX = 16384,
-    UNSURE_US = 3 * 1000 * 1000,
     REASON_MAX = 512
 };
 
-static void ack_again(void *context, void *owner);
-static void be_sure(void *context, void *owner);
 static void extend_leases(void *context, void *owner);
 static void subscribe_again(void *context, void *owner);
 
@@ -37,13 +33,9 @@ inbox_init(struct sos *sos, const struct sos_options *options)
                                                 : lease_ms;
     link_init(&inbox->held);
     link_init(&inbox->queue);
-    link_init(&inbox->acks);
     id_table_init(&inbox->by_id);
-    id_table_init(&inbox->handled);
-    id_table_init(&inbox->acks_by_id);
     id_table_init(&inbox->asks);
-    timer_init(&inbox->ack_retry, ack_again, inbox);
-    timer_init(&inbox->unsure, be_sure, inbox);
+    acks_init(sos);
     timer_init(&inbox->lease, extend_leases, inbox);
     timer_init(&inbox->again, subscribe_again, inbox);
 }
@@ -52,12 +44,6 @@ static struct sos_mail *
 held_of(struct link *link)
 {
     return LINK_ENTRY(link, struct sos_mail, link);
-}
-
-static struct ack_batch *
-batch_of(struct link *link)
-{
-    return LINK_ENTRY(link, struct ack_batch, link);
 }
 
 /* Out of everything; the mail is its holder's alone. */
@@ -92,17 +78,6 @@ drop_queue(struct sos *sos)
     }
 }
 
-static void
-free_batch(struct sos *sos, struct ack_batch *batch)
-{
-    struct inbox *inbox = &sos->inbox;
-    link_remove(&batch->link);
-    if (!uuid_is_nil(&batch->id))
-        id_table_take(&inbox->acks_by_id, &batch->id);
-    inbox->ack_count -= batch->count;
-    free(batch);
-}
-
 void
 inbox_clear(struct sos *sos)
 {
@@ -110,14 +85,9 @@ inbox_clear(struct sos *sos)
     drop_queue(sos);
     while (!link_is_empty(&inbox->held))
         let_go(sos, held_of(inbox->held.next));
-    while (!link_is_empty(&inbox->acks))
-        free_batch(sos, batch_of(inbox->acks.next));
+    acks_clear(sos);
     id_table_clear(&inbox->by_id);
-    id_table_clear(&inbox->handled);
-    id_table_clear(&inbox->acks_by_id);
     id_table_clear(&inbox->asks);
-    free(inbox->handled_ring);
-    inbox->handled_ring = NULL;
 }
 
 /* ---- opening */
@@ -165,156 +135,6 @@ say_about_inbox(struct sos *sos, enum kind kind)
         inbox->state = INBOX_ASKED;
     if (!said || kind == KIND_SUBSCRIBE)
         timers_set(&sos->timers, &inbox->again, client_now_us(sos) + RETRY_US);
-}
-
-/* ---- acknowledging */
-
-/* Remembers that it was handled; the oldest such memory goes. */
-static bool
-remember(struct sos *sos, const struct uuid *id)
-{
-    struct inbox *inbox = &sos->inbox;
-    if (id_table_get(&inbox->handled, id))
-        return true;
-    if (!inbox->handled_ring)
-        inbox->handled_ring = calloc(HANDLED_MAX, sizeof *inbox->handled_ring);
-    if (!inbox->handled_ring || !id_table_put(&inbox->handled, id, inbox))
-        return false;
-    struct uuid *place = &inbox->handled_ring[inbox->handled_next];
-    id_table_take(&inbox->handled, place);
-    *place = *id;
-    inbox->handled_next = (inbox->handled_next + 1) % HANDLED_MAX;
-    return true;
-}
-
-/* The last batch takes what is acknowledged until it is said. */
-static bool
-add_ack(struct sos *sos, const struct uuid *id, bool again)
-{
-    struct inbox *inbox = &sos->inbox;
-    struct ack_batch *batch = link_is_empty(&inbox->acks) ? NULL : batch_of(inbox->acks.previous);
-    if (!batch || batch->count == IDS_PER_RECORD || !uuid_is_nil(&batch->id)) {
-        batch = malloc(sizeof *batch);
-        if (!batch)
-            return false;
-        *batch = (struct ack_batch){.count = 0};
-        link_append(&batch->link, &inbox->acks);
-    }
-    batch->ids[batch->count++] = *id;
-    batch->again = batch->again || again;
-    inbox->ack_count++;
-    client_stir(sos);
-    return true;
-}
-
-static bool
-say_batch(struct sos *sos, struct ack_batch *batch)
-{
-    struct buffer payload;
-    buffer_init(&payload);
-    pack_array(&payload, (uint32_t)batch->count);
-    for (size_t i = 0; i < batch->count; i++)
-        pack_bin(&payload, batch->ids[i].bytes, sizeof batch->ids[i].bytes);
-    struct message message = {.kind = KIND_ACK,
-                              .flags = MESSAGE_CONFIRM,
-                              .id = client_new_id(sos),
-                              .target = text_of("service:bus"),
-                              .payload = buffer_bytes(&payload)};
-    bool said = !payload.failed && id_table_put(&sos->inbox.acks_by_id, &message.id, batch);
-    if (said && peer_say(sos->peer, &message, NULL, NULL) != STATUS_OK) {
-        id_table_take(&sos->inbox.acks_by_id, &message.id);
-        said = false;
-    }
-    if (said)
-        batch->id = message.id;
-    buffer_clear(&payload);
-    return said;
-}
-
-/* Batches that were said stand before those that were not. */
-static void
-say_acks(struct sos *sos)
-{
-    struct inbox *inbox = &sos->inbox;
-    struct link *at = inbox->acks.previous;
-    while (at != &inbox->acks && uuid_is_nil(&batch_of(at)->id))
-        at = at->previous;
-    for (at = at->next; at != &inbox->acks; at = at->next)
-        if (!say_batch(sos, batch_of(at)))
-            return;
-}
-
-static void
-unsay(struct sos *sos, struct ack_batch *batch)
-{
-    id_table_take(&sos->inbox.acks_by_id, &batch->id);
-    batch->id = (struct uuid){{0}};
-    link_remove(&batch->link);
-    link_append(&batch->link, &sos->inbox.acks);
-}
-
-static void
-ack_again(void *context, void *owner)
-{
-    (void)context;
-    (void)owner; /* the turn that fired it says them */
-}
-
-/* A broker that was started anew does not know what was out before: it takes the acknowledgement,
- * and delivers the message again. Until it has, or does not, nothing is confirmed. */
-static void
-stay_unsure(struct sos *sos, struct ack_batch *batch)
-{
-    struct inbox *inbox = &sos->inbox;
-    batch->unsure_us = client_now_us(sos) + UNSURE_US;
-    if (inbox->unsure.place == 0)
-        timers_set(&sos->timers, &inbox->unsure, batch->unsure_us);
-}
-
-/* It did come again: another acknowledgement speaks for it now. */
-static void
-forget_unsure(struct sos *sos, const struct uuid *id)
-{
-    struct inbox *inbox = &sos->inbox;
-    for (struct link *at = inbox->acks.next; at != &inbox->acks; at = at->next) {
-        struct ack_batch *batch = batch_of(at);
-        for (size_t i = 0; batch->unsure_us && i < batch->count; i++) {
-            if (!uuid_equal(&batch->ids[i], id))
-                continue;
-            batch->ids[i] = batch->ids[--batch->count];
-            inbox->ack_count--;
-            if (batch->count == 0)
-                free_batch(sos, batch);
-            return;
-        }
-    }
-}
-
-static void
-be_sure(void *context, void *owner)
-{
-    struct sos *sos = context;
-    struct inbox *inbox = owner;
-    uint64_t now_us = client_now_us(sos);
-    uint64_t next_us = NEVER_US;
-    struct link *at = inbox->acks.next;
-    while (at != &inbox->acks) {
-        struct ack_batch *batch = batch_of(at);
-        at = at->next;
-        if (batch->unsure_us && batch->unsure_us <= now_us)
-            free_batch(sos, batch);
-        else if (batch->unsure_us && batch->unsure_us < next_us)
-            next_us = batch->unsure_us;
-    }
-    if (next_us != NEVER_US)
-        timers_set(&sos->timers, &inbox->unsure, next_us);
-    wait_wake(sos, inbox);
-}
-
-bool
-inbox_is_quiet(const struct sos *sos)
-{
-    return sos->inbox.ack_count == 0;
 }
 
 /* ---- leases */
@@ -383,8 +203,7 @@ inbox_step(struct sos *sos)
     struct inbox *inbox = &sos->inbox;
     if (!client_is_connected(sos))
         return;
-    if (inbox->ack_count && inbox->ack_retry.place == 0)
-        say_acks(sos); /* before subscribing: what was handled need not come again */
+    acks_say(sos); /* before subscribing: what was handled need not come again */
     if (inbox->leaving)
         say_about_inbox(sos, KIND_UNSUBSCRIBE);
     if (!inbox->leaving && inbox->state == INBOX_WANTED && inbox->again.place == 0)
@@ -397,17 +216,9 @@ inbox_lost(struct sos *sos)
     struct inbox *inbox = &sos->inbox;
     drop_queue(sos);
     inbox->session++;
-    for (struct link *at = inbox->acks.next; at != &inbox->acks; at = at->next) {
-        struct ack_batch *batch = batch_of(at);
-        batch->again = true;
-        batch->id = (struct uuid){{0}};
-        batch->unsure_us = 0;
-    }
-    id_table_clear(&inbox->acks_by_id);
+    acks_lost(sos);
     inbox->leaving = false;
     timers_remove(&sos->timers, &inbox->again);
-    timers_remove(&sos->timers, &inbox->unsure);
-    timers_remove(&sos->timers, &inbox->ack_retry);
     if (inbox->state != INBOX_CLOSED)
         inbox->state = INBOX_WANTED;
 }
@@ -452,16 +263,12 @@ deliver(struct sos *sos, const struct message *message)
     struct inbox *inbox = &sos->inbox;
     if (inbox->state != INBOX_OPEN && inbox->state != INBOX_ASKED)
         return; /* of a subscription that was ended */
-    if (id_table_get(&inbox->handled, &message->id)) {
-        forget_unsure(sos, &message->id);
-        add_ack(sos, &message->id, false);
-        return;
-    }
+    if (acks_know(sos, &message->id))
+        return; /* it is acknowledged again, unseen */
     struct sos_mail *mail = id_table_get(&inbox->by_id, &message->id);
     if (mail) { /* somebody has it; the broker counts anew */
         mail->session = inbox->session;
         mail->leased_us = client_now_us(sos);
-        mail->envelope.message.attempt = message->attempt;
         return;
     }
     mail = mail_new(sos, message);
@@ -479,13 +286,6 @@ deliver(struct sos *sos, const struct message *message)
     offer(sos, mail);
 }
 
-static bool
-is_transient(enum status status)
-{
-    return status == STATUS_BUSY || status == STATUS_NOMEM || status == STATUS_UNAVAILABLE ||
-           status == STATUS_STORE_FAILED || status == STATUS_RATE_LIMITED;
-}
-
 static void
 hear_subscribed(struct sos *sos, const struct message *message)
 {
@@ -500,7 +300,7 @@ hear_subscribed(struct sos *sos, const struct message *message)
             extend_leases(sos, inbox);
         return;
     }
-    if (is_transient(status))
+    if (basic_is_transient(status))
         return; /* the timer says it again */
     timers_remove(&sos->timers, &inbox->again);
     inbox->state = INBOX_CLOSED;
@@ -508,25 +308,6 @@ hear_subscribed(struct sos *sos, const struct message *message)
     error_unpack(message->payload, &inbox->error);
     error_wrap(&inbox->error, "open the inbox of %s", sos->identity);
     wait_wake_all(sos); /* who receives, and who asked */
-}
-
-static void
-hear_acked(struct sos *sos, struct ack_batch *batch, const struct message *message)
-{
-    enum status status = status_from_code(message->status);
-    if (message->kind == KIND_ACK && batch->again && message->seq < batch->count &&
-        sos->inbox.state != INBOX_CLOSED) {
-        id_table_take(&sos->inbox.acks_by_id, &batch->id);
-        stay_unsure(sos, batch);
-        return;
-    }
-    if (message->kind == KIND_ACK || !is_transient(status)) {
-        free_batch(sos, batch);
-        wait_wake(sos, &sos->inbox);
-        return;
-    }
-    unsay(sos, batch);
-    timers_set(&sos->timers, &sos->inbox.ack_retry, client_now_us(sos) + RETRY_US);
 }
 
 bool
@@ -539,11 +320,8 @@ inbox_receive(struct sos *sos, const struct message *message)
     }
     if (message->kind != KIND_ACK && message->kind != KIND_ERROR)
         return false;
-    struct ack_batch *batch = id_table_get(&inbox->acks_by_id, &message->correlation);
-    if (batch) {
-        hear_acked(sos, batch, message);
+    if (acks_receive(sos, message))
         return true;
-    }
     if (!uuid_equal(&message->correlation, &inbox->subscribe_id))
         return false;
     hear_subscribed(sos, message);
@@ -557,7 +335,7 @@ inbox_take(struct sos *sos)
 {
     struct inbox *inbox = &sos->inbox;
     /* As many acknowledgements that the broker did not confirm as can be remembered. */
-    if (link_is_empty(&inbox->queue) || inbox->ack_count >= HANDLED_MAX)
+    if (link_is_empty(&inbox->queue) || acks_are_full(sos))
         return NULL;
     struct sos_mail *mail = LINK_ENTRY(inbox->queue.next, struct sos_mail, queue_link);
     link_remove(&mail->queue_link);
@@ -568,9 +346,9 @@ static enum status
 say_nack(struct sos *sos, const struct sos_mail *mail, enum inbox_end how, const char *reason,
          int delay_ms, struct error *error)
 {
-    struct text words = basic_text(reason);
-    if (words.size > REASON_MAX)
-        words.size = REASON_MAX;
+    char copy[REASON_MAX + 1];
+    error_copy_text(copy, sizeof copy, basic_text(reason)); /* whole characters of UTF-8 */
+    struct text words = text_of(copy);
     struct buffer payload;
     buffer_init(&payload);
     pack_map(&payload, 1u + (words.size ? 1 : 0) + (how == INBOX_REJECT || delay_ms >= 0 ? 1 : 0));
@@ -599,7 +377,7 @@ inbox_end(struct sos *sos, struct sos_mail *mail, enum inbox_end how, const char
     const struct uuid *id = &mail->envelope.message.id;
     enum status status = STATUS_OK;
     if (how == INBOX_ACK) {
-        if (!remember(sos, id) || !add_ack(sos, id, mail->session != sos->inbox.session)) {
+        if (!acks_add(sos, id, mail->session != sos->inbox.session)) {
             error_set(error, "out of memory");
             status = STATUS_NOMEM;
         }

@@ -6,7 +6,8 @@
  *   sos_wait.c      threads that wait, callbacks that wait for sos_poll()
  *   sos_call.c      calls            sos_stream.c    answers in parts, the tap
  *   sos_outgoing.c  what leaves and is confirmed: durable messages, publications
- *   sos_inbox.c     the own inbox: what is held, acknowledged, redelivered
+ *   sos_inbox.c     the own inbox: what is held, redelivered, given back
+ *   sos_acks.c      what was handled, and is not confirmed
  *   sos_mail.c      one message      sos_ask.c       a message and its answer
  *   sos_channel.c   subscriptions, towards the broker
  *   sos_subscription.c   the same, towards the program
@@ -238,6 +239,8 @@ void work_wake(struct sos *sos);                      /* stopped or closing */
 
 /* ---- sos_basic.c (unlocked) */
 int basic_fail(struct sos_error *told, enum status status, const struct error *error);
+/* Is it worth being said again a little later? */
+bool basic_is_transient(enum status status);
 struct text basic_text(const char *text);
 /* Is it one value, or empty? */
 enum status basic_check_payload(struct sos_bytes payload, struct error *error);
@@ -366,8 +369,21 @@ enum status inbox_end(struct sos *sos, struct sos_mail *mail, enum inbox_end how
                       const char *reason, int delay_ms, struct error *error);
 /* Out of what is held, without a word: the broker finds out when the lease ends. */
 void inbox_forget(struct sos *sos, struct sos_mail *mail);
-bool inbox_is_quiet(const struct sos *sos); /* no ack is unconfirmed */
 void inbox_set_handler(struct sos *sos, sos_mail_fn *on_mail, void *context);
+
+/* ---- sos_acks.c */
+void acks_init(struct sos *sos);
+void acks_clear(struct sos *sos);
+/* Handled: remembers it and has it said. again: it came in a session that is lost. False: out of
+ * memory. */
+bool acks_add(struct sos *sos, const struct uuid *id, bool again);
+/* Was it handled here? Then it is acknowledged again. */
+bool acks_know(struct sos *sos, const struct uuid *id);
+bool acks_are_full(const struct sos *sos);  /* more could not be remembered */
+bool acks_are_quiet(const struct sos *sos); /* all are confirmed */
+void acks_say(struct sos *sos);
+void acks_lost(struct sos *sos);
+bool acks_receive(struct sos *sos, const struct message *message);
 
 /* ---- sos_ask.c */
 struct ask { /* stands in inbox.asks while a thread waits */

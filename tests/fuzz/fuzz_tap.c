@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tap's filters, redaction and packing: any query over any record; what comes out is one msgpack
- * map, and what the filter wants the sieve lets pass. */
+/* The tap's filters, redaction and packing: any query over any record; what comes out is one
+ * msgpack map, and what the filter wants the sieve lets pass. */
 #include <stdint.h>
 #include <stdlib.h>
 

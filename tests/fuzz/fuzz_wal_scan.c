@@ -3,8 +3,8 @@
  * that was there whole must never be taken for one that was never finished. */
 #include <stdlib.h>
 
-#include "store/wal_scan.h"
 #include "kernel/assert.h"
+#include "store/wal_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -175,12 +175,7 @@ class Service(Case):
             swarm.run("agent", "new", "ana")
             key = os.path.join(swarm.home, "secrets", "doubler.key")
             swarm.run("key", "new", "service:doubler", key)
-            table = pathlib.Path(swarm.home, "data", "broker", "keys.json")
-            keys = json.loads(table.read_text())
-            keys["keys"].append({"identity": "service:doubler", "revoked": False, "act_for_others": False,
-                                 "curve_public_key": json.loads(pathlib.Path(key).read_text())["curve_public_key"],
-                                 "added_at": "2026-01-01T00:00:00Z"})
-            table.write_text(json.dumps(keys))
+            swarm.run("key", "allow", key)
             swarm.up()
             doubler = self.sdk.start(swarm, "service:doubler", self.sdk.program(TUTORIALS / "doubler.c"))
             self.addCleanup(lambda: doubler.poll() is None and doubler.kill())

@@ -93,6 +93,7 @@ class Async(unittest.IsolatedAsyncioTestCase):
         for _ in range(20):
             with self.assertRaises(asyncio.TimeoutError):
                 await asyncio.wait_for(inbox.__anext__(), 0.01)
+        self.assertLessEqual(len(inbox._mailbox.feed._waiters), 1)
         subscribe = self.broker.wait(SUBSCRIBE)[0]
         self.broker.say(subscribe, DELIVER, "x", id=sos_wire.new_id(), type="m", seq=1, source="agent:b")
         self.assertEqual((await inbox.get(5)).payload, "x")

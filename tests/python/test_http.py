@@ -8,6 +8,7 @@ import json
 import threading
 import time
 import unittest
+import unittest.mock
 import urllib.parse
 
 import mumega
@@ -175,6 +176,22 @@ class Http(unittest.TestCase):
         self.gateway.rules["POST", "/memory/add"] = lambda asked: cut
         with self.assertRaises(mumega.UnknownOutcomeError):
             self.client().memory.add("x")
+
+    def test_a_broken_connection_does_not_end_a_read(self):
+        def cut(handler):
+            handler.connection.shutdown(2)
+            handler.close_connection = True
+
+        answers = iter([cut, cut, {"ok": 1}])
+        client = self.client()
+        self.gateway.rules["GET", "/memory/stats"] = lambda asked: next(answers)
+        self.assertEqual(client.memory.stats(), {"ok": 1})
+
+    def test_an_answer_without_end_is_cut_off(self):
+        self.gateway.rules["POST", "/memory/add"] = lambda asked: (200, b" " * 200000)
+        with unittest.mock.patch("mumega.httpway.ANSWER_MAX", 100000), self.assertRaises(mumega.ProtocolError) as caught:
+            self.client().memory.add("x")
+        self.assertIn("more than 100000 bytes", str(caught.exception))
 
     def test_no_answer_in_time_is_a_deadline(self):
         held = threading.Event()

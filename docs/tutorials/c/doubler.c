@@ -30,8 +30,7 @@ main(void)
         errx(1, "%s", error.message);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    if (sos_serve(sos, NULL, on_request, NULL, &error) != SOS_OK ||
-        sos_run(sos, &error) != SOS_OK)
+    if (sos_serve(sos, NULL, on_request, NULL, &error) != SOS_OK || sos_run(sos, &error) != SOS_OK)
         errx(1, "%s", error.message);
     sos_close(&sos);
 }

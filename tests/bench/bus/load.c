@@ -36,7 +36,7 @@ struct load {
     uint64_t done;
     uint64_t wrong; /* not the one that was expected */
     uint64_t dropped;
-    bool running;   /* the publisher's last, or the subscriber's last, is still to come */
+    bool running; /* the publisher's last, or the subscriber's last, is still to come */
     /* client */
     struct {
         uint64_t number;
@@ -286,20 +286,21 @@ parse(struct load_options *options, int argc, char **argv)
 {
     static const char *const roles[] = {"client",     "worker", "publisher",
                                         "subscriber", "tap",    "system"};
-    static const struct option names[] = {
-        {"address", required_argument, NULL, 'a'},   {"keys", required_argument, NULL, 'k'},
-        {"index", required_argument, NULL, 'i'},     {"workers", required_argument, NULL, 'w'},
-        {"subscribers", required_argument, NULL, 'u'}, {"size", required_argument, NULL, 's'},
-        {"in-flight", required_argument, NULL, 'f'}, {"window", required_argument, NULL, 'n'},
-        {"seconds", required_argument, NULL, 't'},   {"at-once", no_argument, NULL, 'o'},
-        {"token", required_argument, NULL, 'p'},     {"durable", no_argument, NULL, 'd'},
-        {NULL, 0, NULL, 0}};
-    *options = (struct load_options){.workers = 1,
-                                     .subscribers = 1,
-                                     .size = 256,
-                                     .in_flight = 64,
-                                     .window = 4096,
-                                     .seconds = 5};
+    static const struct option names[] = {{"address", required_argument, NULL, 'a'},
+                                          {"keys", required_argument, NULL, 'k'},
+                                          {"index", required_argument, NULL, 'i'},
+                                          {"workers", required_argument, NULL, 'w'},
+                                          {"subscribers", required_argument, NULL, 'u'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"in-flight", required_argument, NULL, 'f'},
+                                          {"window", required_argument, NULL, 'n'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"at-once", no_argument, NULL, 'o'},
+                                          {"token", required_argument, NULL, 'p'},
+                                          {"durable", no_argument, NULL, 'd'},
+                                          {NULL, 0, NULL, 0}};
+    *options = (struct load_options){
+        .workers = 1, .subscribers = 1, .size = 256, .in_flight = 64, .window = 4096, .seconds = 5};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) >= 0;) {
         switch (c) {
         case 'a':
@@ -349,7 +350,8 @@ parse(struct load_options *options, int argc, char **argv)
         options->in_flight > SLOTS_MAX || options->subscribers > SUBSCRIBERS_MAX ||
         options->size < SIZE_MIN || options->size > SIZE_MAX_BYTES || options->window < 8 ||
         options->workers < 1)
-        load_fail("usage", "client|worker|publisher|subscriber|tap|system --address A [--keys FILE] …");
+        load_fail("usage",
+                  "client|worker|publisher|subscriber|tap|system --address A [--keys FILE] …");
     options->role = (enum role)role;
 }
 
@@ -371,9 +373,8 @@ print_result(const struct load *load)
         lost = 0;
     if (load->options.role == ROLE_TAP)
         lost = load->dropped;
-    double seconds = load->ended_ns > load->started_ns
-                         ? (double)(load->ended_ns - load->started_ns) / 1e9
-                         : 0;
+    double seconds =
+        load->ended_ns > load->started_ns ? (double)(load->ended_ns - load->started_ns) / 1e9 : 0;
     printf("{\"done\": %llu, \"lost\": %llu, \"wrong\": %llu, \"seconds\": %.6f, "
            "\"p50_us\": %.1f, \"p99_us\": %.1f}\n",
            (unsigned long long)load->done, (unsigned long long)lost,

@@ -14,7 +14,8 @@
  * Durable: a client's messages are answered by the ack that says that they are kept, and a
  * publisher's go through an inbox whose owner, the subscriber, acks each.
  *
- * `ready` is printed when the role is connected; clients and publishers begin at a line on stdin. */
+ * `ready` is printed when the role is connected; clients and publishers begin at a line on stdin.
+ */
 #ifndef SOS_BENCH_BUS_LOAD_H
 #define SOS_BENCH_BUS_LOAD_H
 

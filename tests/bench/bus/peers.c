@@ -205,8 +205,7 @@ main(int argc, char **argv)
     fflush(stdout);
     while (!stopped)
         turn(&crowd, number++);
-    printf("{\"received\": %llu, \"again\": %llu}\n", crowd.received,
-           crowd.begun - crowd.count);
+    printf("{\"received\": %llu, \"again\": %llu}\n", crowd.received, crowd.begun - crowd.count);
     for (size_t i = 0; i < crowd.count; i++)
         zmq_close(crowd.peers[i].socket);
     zmq_ctx_term(crowd.context);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JetStream: what --durable is measured against. Messages go into a stream on disk; the server acks
- * one when it is written, but not synced. A client's subject is its own, in a stream that keeps what
- * it gets; a publisher's is a work queue, where an acked message is gone, as in an inbox. --keys:
- * the CA, for TLS. */
+ * one when it is written, but not synced. A client's subject is its own, in a stream that keeps
+ * what it gets; a publisher's is a work queue, where an acked message is gone, as in an inbox.
+ * --keys: the CA, for TLS. */
 #include <nats/nats.h>
 #include <pthread.h>
 #include <stdio.h>

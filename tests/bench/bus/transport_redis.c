@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Redis: publish/subscribe, in the clear. Redis knows no queue group, so clients take the workers in
- * turn; and no reply address, so a message begins with who is to be answered. A connection that
+/* Redis: publish/subscribe, in the clear. Redis knows no queue group, so clients take the workers
+ * in turn; and no reply address, so a message begins with who is to be answered. A connection that
  * subscribed can say nothing else: each role has a second one. */
 #include <errno.h>
 #include <hiredis/hiredis.h>

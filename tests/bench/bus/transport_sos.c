@@ -45,7 +45,7 @@ struct transport {
     bool sent; /* something, since the peer last said that nothing waits */
     struct said said[SAID_MAX];
     size_t said_count, acked_count;
-    uint8_t *echo; /* what was acked, for the load */
+    uint8_t *echo;               /* what was acked, for the load */
     struct uuid taken[ACKS_MAX]; /* messages of the inbox that are to be acked */
     size_t taken_count;
     char box[32]; /* the client's */
@@ -105,8 +105,7 @@ note_ack(struct transport *transport, const struct message *ack)
 }
 
 static enum status
-send_durable(struct transport *transport, const char *to, const uint8_t *data,
-             struct error *error)
+send_durable(struct transport *transport, const char *to, const uint8_t *data, struct error *error)
 {
     size_t limit = transport->options->in_flight;
     struct said *said = &transport->said[transport->said_count % SAID_MAX];
@@ -138,8 +137,8 @@ ack_taken(struct transport *transport, uint32_t flags)
         pack_bin(&ids, transport->taken[i].bytes, sizeof transport->taken[i].bytes);
     transport->taken_count = 0;
     transport->sent = true;
-    say(transport, (struct message){
-                       .kind = KIND_ACK, .flags = flags, .payload = buffer_bytes(&ids)});
+    say(transport,
+        (struct message){.kind = KIND_ACK, .flags = flags, .payload = buffer_bytes(&ids)});
     buffer_clear(&ids);
 }
 
@@ -236,7 +235,8 @@ turn(struct transport *transport)
     bool more = peer_process(transport->peer);
     transport->sent = false;
     load_pump(transport->load);
-    ack_taken(transport, 0);
+    if (!load_ended(transport->load)) /* the last ones are confirmed */
+        ack_taken(transport, 0);
     if (transport->sent)
         peer_flush(transport->peer);
     if (more || transport->sent)
@@ -276,8 +276,7 @@ subscribe(struct transport *transport, const char *kind, const char *name)
     pack_pair_string(&payload, kind, name);
     if (is_inbox)
         pack_pair_uint(&payload, "window", INBOX_WINDOW);
-    say(transport,
-        (struct message){.kind = KIND_SUBSCRIBE, .payload = buffer_bytes(&payload)});
+    say(transport, (struct message){.kind = KIND_SUBSCRIBE, .payload = buffer_bytes(&payload)});
     buffer_clear(&payload);
     while (!transport->subscribed)
         turn(transport);
@@ -350,13 +349,12 @@ transport_send(struct transport *transport, const uint8_t *data, size_t size)
                                    .context = transport};
     switch (transport->options->role) {
     case ROLE_CLIENT:
-        status = transport->options->durable
-                     ? send_durable(transport, transport->box, data, &error)
-                     : peer_call(transport->peer, &request, NULL, &error);
+        status = transport->options->durable ? send_durable(transport, transport->box, data, &error)
+                                             : peer_call(transport->peer, &request, NULL, &error);
         break;
     case ROLE_WORKER:
-        status = peer_reply(transport->peer, &transport->origin, STATUS_OK, request.payload,
-                            &error);
+        status =
+            peer_reply(transport->peer, &transport->origin, STATUS_OK, request.payload, &error);
         break;
     case ROLE_PUBLISHER:
         status = transport->options->durable ? send_durable(transport, inbox, data, &error)

@@ -12,7 +12,14 @@
 
 #include "load.h"
 
-enum { KEYS = 4, KEY_SIZE = 41, ENDPOINT_SIZE = 128, ENVELOPE_SIZE = 96, WAIT_MS = 100, HWM = 10000 };
+enum {
+    KEYS = 4,
+    KEY_SIZE = 41,
+    ENDPOINT_SIZE = 128,
+    ENVELOPE_SIZE = 96,
+    WAIT_MS = 100,
+    HWM = 10000
+};
 
 struct transport {
     const struct load_options *options;

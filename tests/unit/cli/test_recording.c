@@ -64,8 +64,9 @@ assert_comes_back(const struct fixture *f, struct bytes payload)
     bool payloads = false;
     bool end = false;
     struct buffer record = record_with(payload);
-    assert_int_equal(recorder_open(&recorder, f->path, true, (struct bytes){(const uint8_t *)"\x80", 1},
-                                   1767225600000000, NULL),
+    assert_int_equal(recorder_open(&recorder, f->path, true,
+                                   (struct bytes){(const uint8_t *)"\x80", 1}, 1767225600000000,
+                                   NULL),
                      STATUS_OK);
     assert_int_equal(recorder_add(recorder, buffer_bytes(&record), NULL), STATUS_OK);
     assert_int_equal(recorder_dropped(recorder, 7, NULL), STATUS_OK);
@@ -102,13 +103,13 @@ payloads_come_back_to_the_byte_whatever_they_are(void **state)
     static const struct bytes payloads[] = {
         {(const uint8_t *)"\x81\xa1x\x01", 4},
         {(const uint8_t *)"\xc0", 1},
-        {(const uint8_t *)"\xc4\x03\x00\xff\x01", 5},                 /* bin */
-        {(const uint8_t *)"\xd9\x01x", 3},                           /* a text packed the long way */
-        {(const uint8_t *)"\x81\x01\x02", 3},                        /* a key that is no text */
-        {(const uint8_t *)"\x82\xa1x\x01\xa1x\x02", 7},              /* a key twice */
-        {(const uint8_t *)"\xca\x3f\x80\x00\x00", 5},                /* a short float */
+        {(const uint8_t *)"\xc4\x03\x00\xff\x01", 5},   /* bin */
+        {(const uint8_t *)"\xd9\x01x", 3},              /* a text packed the long way */
+        {(const uint8_t *)"\x81\x01\x02", 3},           /* a key that is no text */
+        {(const uint8_t *)"\x82\xa1x\x01\xa1x\x02", 7}, /* a key twice */
+        {(const uint8_t *)"\xca\x3f\x80\x00\x00", 5},   /* a short float */
         {(const uint8_t *)"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", 9}, /* infinity */
-        {(const uint8_t *)"\xa2\xff\xfe", 3},                        /* no UTF-8 */
+        {(const uint8_t *)"\xa2\xff\xfe", 3},                         /* no UTF-8 */
     };
     for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
         assert_comes_back(f, payloads[i]);
@@ -161,10 +162,9 @@ what_cannot_be_written_is_an_error_that_stays(void **state)
 static void
 write_file(const struct fixture *f, const char *content)
 {
-    assert_int_equal(file_save(f->path,
-                               (struct bytes){(const uint8_t *)content, strlen(content)}, 0600,
-                               NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        file_save(f->path, (struct bytes){(const uint8_t *)content, strlen(content)}, 0600, NULL),
+        STATUS_OK);
 }
 
 static void
@@ -174,10 +174,8 @@ what_is_no_recording_is_refused_with_its_line(void **state)
     static const struct {
         const char *content, *why;
     } rows[] = {
-        {"", "not a recording"},
-        {"{\"at_us\":1}\n", "not a recording"},
-        {"[]\n", "expected an object"},
-        {"{\"sos_recording\":2}\n", "form 2"},
+        {"", "not a recording"},        {"{\"at_us\":1}\n", "not a recording"},
+        {"[]\n", "expected an object"}, {"{\"sos_recording\":2}\n", "form 2"},
         {"garbage\n", "line 1"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -11,7 +11,7 @@
 #define SPAN_C "'span':'cccccccccccccccc'"
 
 #define ASKS(at, id, source, target, type, span)                                                   \
-    "{'at_us':" #at ",'kind':'request','id':" id ",'source':'" source "','target':'" target       \
+    "{'at_us':" #at ",'kind':'request','id':" id ",'source':'" source "','target':'" target        \
     "','type':'" type "'," TRACE "," span ",'verdict':'forwarded'}"
 #define ANSWERS(at, id, status)                                                                    \
     "{'at_us':" #at ",'kind':'reply','correlation':" id ",'status':" #status "}"
@@ -101,11 +101,12 @@ static void
 only_one_trace_is_followed(void **state)
 {
     (void)state;
-    static const char other[] = "{'kind':'request','id':" ID_2 ",'source':'agent:b','target':'service:"
-                                "memory','type':'other','trace':'ffffffffffffffffffffffffffffffff'}";
-    struct trace_tree *tree = GROW("0123", other, ASKS(1, ID_1, "agent:a", "service:memory", "one",
-                                                       SPAN_A),
-                                   other, ANSWERS(5, ID_2, 0));
+    static const char other[] =
+        "{'kind':'request','id':" ID_2 ",'source':'agent:b','target':'service:"
+        "memory','type':'other','trace':'ffffffffffffffffffffffffffffffff'}";
+    struct trace_tree *tree =
+        GROW("0123", other, ASKS(1, ID_1, "agent:a", "service:memory", "one", SPAN_A), other,
+             ANSWERS(5, ID_2, 0));
     assert_false(trace_tree_is_complete(tree));
     ASSERT_DRAWS(tree, "1 call, not answered yet", "one", "no answer");
     tree = GROW("9", other);

@@ -50,7 +50,8 @@ a_request_and_its_reply_stand_in_the_same_columns_with_the_time_between(void **s
     struct buffer out = SHOW(&plain, REQUEST, REPLY);
     const char *text = (char *)out.data;
     const char *second = strchr(text, '\n') + 1;
-    assert_non_null(strstr(text, "agent:kasra      ---> service:memory   memory_store       412 B\n"));
+    assert_non_null(
+        strstr(text, "agent:kasra      ---> service:memory   memory_store       412 B\n"));
     assert_non_null(strstr(
         second, "agent:kasra      <--- service:memory   memory_store       120 B  2.50 ms  ok\n"));
     assert_non_null(strstr(second, "2 records\n"));
@@ -77,14 +78,13 @@ static void
 what_recurs_is_hidden_unless_something_is_wrong_with_it(void **state)
 {
     (void)state;
-    struct buffer out = SHOW(
-        &plain, "{'kind':'request','type':'health_check','source':'service:gateway'}",
-        "{'kind':'reply','type':'health_check','source':'service:memory','status':0}",
-        "{'kind':'control','type':'credit','source':'agent:kasra','seq':1}",
-        "{'kind':'reply','type':'health_check','source':'service:memory','status':1004}");
+    struct buffer out =
+        SHOW(&plain, "{'kind':'request','type':'health_check','source':'service:gateway'}",
+             "{'kind':'reply','type':'health_check','source':'service:memory','status':0}",
+             "{'kind':'control','type':'credit','source':'agent:kasra','seq':1}",
+             "{'kind':'reply','type':'health_check','source':'service:memory','status':1004}");
     assert_non_null(strstr((char *)out.data, "timeout\n"));
-    assert_non_null(
-        strstr((char *)out.data, "1 record; hidden: 2 health check records, 1 credit"));
+    assert_non_null(strstr((char *)out.data, "1 record; hidden: 2 health check records, 1 credit"));
     buffer_clear(&out);
 }
 

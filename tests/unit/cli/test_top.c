@@ -134,9 +134,10 @@ static void
 the_tap_times_operations_and_leaves_upkeep_out(void **state)
 {
     struct top_model *model = *state;
-    struct buffer chunk = packed(
-        "{'dropped':4,'records':[" CALL("1", "memory_query", 1000, 3000, 0) "," CALL(
-            "2", "memory_store", 1000, 91000, 1005) "," CALL("3", "health_check", 1000, 2000, 0) "]}");
+    struct buffer chunk =
+        packed("{'dropped':4,'records':[" CALL("1", "memory_query", 1000, 3000, 0) "," CALL(
+            "2", "memory_store", 1000, 91000, 1005) "," CALL("3", "health_check", 1000, 2000,
+                                                             0) "]}");
     top_take_tap(model, buffer_bytes(&chunk), UINT64_C(101) * SECOND);
     assert_int_equal(model->operation_count, 2);
     assert_int_equal(model->tap_dropped, 4);
@@ -179,8 +180,9 @@ fill(struct top_model *model)
                      "'agent:busy','waiting':900000,'unacked':5,'dead':2,'bytes':5000000}]}");
     top_take_inboxes(model, buffer_bytes(&payload));
     buffer_clear(&payload);
-    payload = packed("{'peers':[{'identity':'service:engine','online':true,'sessions':1},{'identity':"
-                     "'agent:\\u001b[2J','online':false,'sessions':0,'in_flight':3}]}");
+    payload =
+        packed("{'peers':[{'identity':'service:engine','online':true,'sessions':1},{'identity':"
+               "'agent:\\u001b[2J','online':false,'sessions':0,'in_flight':3}]}");
     top_take_peers(model, buffer_bytes(&payload));
     buffer_clear(&payload);
     payload = packed("{'dropped':0,'records':[" CALL("1", "memory_query", 1000, 3000, 0) "]}");
@@ -226,9 +228,10 @@ a_page_says_what_is_known(void **state)
     buffer_init(&page);
     top_draw(model, &screen, NULL, &page);
     buffer_append_byte(&page, '\0');
-    static const char *const parts[] = {"12 peers", "3 in flight", "100 requests/s", "engine",
-                                        "memory memory_query", "2.00 ms", "agent:busy", "900.0k",
-                                        "4.8 M", "agent:quiet", "away", "service:engine"};
+    static const char *const parts[] = {
+        "12 peers", "3 in flight",   "100 requests/s", "engine", "memory memory_query",
+        "2.00 ms",  "agent:busy",    "900.0k",         "4.8 M",  "agent:quiet",
+        "away",     "service:engine"};
     const char *at = (char *)page.data;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         at = strstr(at, parts[i]);

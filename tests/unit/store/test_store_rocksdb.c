@@ -149,7 +149,9 @@ rocksdb_runs_with_the_options_that_were_asked_for(void **state)
                                     "compression=kZSTD",
                                     "max_bgerror_resume_count=0",
                                     "max_open_files=128",
-                                    "info_log_level=WARN_LEVEL"};
+                                    "info_log_level=FATAL_LEVEL",
+                                    "index_type=kTwoLevelIndexSearch",
+                                    "partition_filters=true"};
 
     char path[FIXTURE_PATH] = "";
     for (int number = 1; number < 20 && !path[0]; number++) {

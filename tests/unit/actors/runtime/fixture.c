@@ -51,6 +51,7 @@ static const struct operation operations[NOTE_OPERATIONS] = {
     NOTE(NOTE_LIST, "list", OPERATION_READ),
     NOTE(NOTE_HUGE, "huge", OPERATION_WRITE),
     NOTE(NOTE_OWNED, "owned", OPERATION_READ | OPERATION_RESOLVES_RESOURCE),
+    NOTE(NOTE_COUNT, "count", OPERATION_READ | OPERATION_WRITE),
 };
 
 static const struct contract contract = {.service = "notes",
@@ -282,7 +283,7 @@ static const struct handler handlers[NOTE_OPERATIONS] = {
     {NOTE_PUT, note_put},     {NOTE_GET, note_get},     {NOTE_MAKE, note_make},
     {NOTE_SPOIL, note_spoil}, {NOTE_AWAIT, note_await}, {NOTE_STREAM, note_stream},
     {NOTE_PURGE, note_put},   {NOTE_LIST, note_list},   {NOTE_HUGE, note_huge},
-    {NOTE_OWNED, note_owned},
+    {NOTE_OWNED, note_owned}, {NOTE_COUNT, note_put},
 };
 
 static enum status

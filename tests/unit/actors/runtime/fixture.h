@@ -17,6 +17,7 @@ enum note_operation {
     NOTE_LIST,   /* all names */
     NOTE_HUGE,   /* an answer beyond a record */
     NOTE_OWNED,  /* name: resolves its resource */
+    NOTE_COUNT,  /* name, text: flagged as a read, and writes a row along the way */
     NOTE_OPERATIONS
 };
 

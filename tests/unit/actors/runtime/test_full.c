@@ -73,6 +73,28 @@ writes_are_taken_again_at_once_when_there_is_room(void **state)
     assert_true(text_equal_string(runtime_text_of(f, &health, "status"), "ok"));
 }
 
+static void
+reads_are_answered_beside_a_write_that_is_refused(void **state)
+{
+    struct service_fixture *f = *state;
+    runtime_send(f, NULL, "notes_put", "name", "kept", "text", "x", NULL);
+    service_run(f);
+    fill(f);
+    f->hold_commits = true;
+    struct uuid write = runtime_send(f, NULL, "notes_put", "name", "a", "text", "one", NULL);
+    struct uuid read = runtime_send(f, NULL, "notes_get", "name", "kept", NULL);
+    struct uuid fresh = runtime_send(f, NULL, "notes_get", "name", "a", NULL);
+    struct uuid count = runtime_send(f, NULL, "notes_count", "name", "c", "text", "one", NULL);
+    service_run(f);
+    service_commit(f);
+    assert_int_equal(service_status(f, &write), STATUS_STORE_FAILED);
+    assert_int_equal(service_status(f, &read), STATUS_OK);
+    assert_int_equal(service_status(f, &fresh), STATUS_STORE_FAILED); /* it saw what is not kept */
+    assert_int_equal(service_status(f, &count), STATUS_OK);
+    assert_false(runtime_stored(f, "c", "one"));
+    assert_int_equal(runtime_state(f)->rows_live, 1);
+}
+
 int
 main(void)
 {
@@ -80,6 +102,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         FULL_TEST(a_full_disk_refuses_writes_and_answers_reads),
         FULL_TEST(the_state_is_not_loaded_again_for_want_of_room),
+        FULL_TEST(reads_are_answered_beside_a_write_that_is_refused),
         FULL_TEST(writes_are_taken_again_at_once_when_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

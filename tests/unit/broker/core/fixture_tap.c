@@ -41,6 +41,7 @@ sink_put(void *context, const struct tap_sighting *sighting)
         return false;
     numbered.number = f->tap->number++;
     f->tap->puts++;
+    f->tap->payload_bytes += sighting->payload.size;
     tap_gather_take(f->tap->gather, &numbered);
     return true;
 }

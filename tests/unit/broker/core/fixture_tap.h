@@ -17,9 +17,10 @@ struct fixture_tap {
     bool full; /* the queue takes no sighting */
     size_t open;
     size_t puts;
+    size_t payload_bytes; /* that were put into the queue */
     char *lines[AUDIT_LINES_MAX];
     size_t line_count;
-    uint64_t ticket; /* of the last line that has one */
+    uint64_t ticket;  /* of the last line that has one */
     bool audit_holds; /* tickets are answered by the test */
     bool audit_full;  /* takes nothing */
 };

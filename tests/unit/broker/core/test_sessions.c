@@ -279,13 +279,12 @@ the_broker_sends_heartbeats_when_it_has_nothing_else_to_say(void **state)
 }
 
 static uint64_t
-told_heartbeat_ms(struct fixture *f, uint64_t number, const char *identity)
+told_heartbeat_ms(struct fixture *f, peer_number number, const char *identity)
 {
     struct value payload;
     uint64_t heartbeat_ms = 0;
-    join(f, number, identity, 0);
-    say_hello(f, number);
-    assert_true(value_parse(take_kind(f, number, KIND_HELLO)->payload, &payload));
+    join_greeted(f, number, identity);
+    assert_true(value_parse(f->received.payload, &payload));
     assert_true(value_find_uint(&payload, "heartbeat_ms", &heartbeat_ms));
     return heartbeat_ms;
 }
@@ -296,7 +295,7 @@ in_a_crowd_agents_are_heard_less_often_and_services_as_before(void **state)
     struct fixture *f = *state;
     struct error error = ERROR_INIT;
     assert_int_equal(told_heartbeat_ms(f, 1, "agent:early"), 1000);
-    for (uint64_t number = 100; number < 2100; number++)
+    for (peer_number number = 100; number < 2100; number++)
         core_connected(f->core, number, text_of("agent:crowd"), 0, f->now, &error);
     assert_int_equal(told_heartbeat_ms(f, 2, "agent:late"), 3000);
     assert_int_equal(told_heartbeat_ms(f, 3, "service:memory"), 1000);

@@ -203,8 +203,11 @@ refused_and_unreadable_records_are_shown(void **state)
     struct fixture *f = *state;
     struct buffer filter = filter_of("verdict", "refused*");
     struct buffer token = with_a_tap(f, "bus:tap", buffer_bytes(&filter));
-    say(f, 3, (struct message){.kind = KIND_REQUEST, .target = text_of("service:bus"),
-                               .source = text_of("agent:kasra"), .type = text_of("directory")});
+    say(f, 3,
+        (struct message){.kind = KIND_REQUEST,
+                         .target = text_of("service:bus"),
+                         .source = text_of("agent:kasra"),
+                         .type = text_of("directory")});
     struct chunk chunk = take_chunk(f, 1);
     assert_true(says(&chunk.records[0], "verdict", "refused: source_forged"));
     assert_true(says(&chunk.records[0], "source", "agent:kasra"));
@@ -384,6 +387,7 @@ without_that_right_no_payload_leaves_the_routing_thread(void **state)
     struct chunk chunk = take_chunk(f, 1);
     assert_false(value_find(&chunk.records[0], "payload", &shown));
     assert_null(memmem(f->received.payload.data, f->received.payload.size, "secret", 6));
+    assert_int_equal(f->tap->payload_bytes, 0);
     buffer_clear(&token);
 }
 

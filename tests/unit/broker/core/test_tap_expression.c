@@ -95,12 +95,23 @@ what_is_none_is_refused_with_the_reason(void **state)
     static const struct {
         const char *pattern, *why;
     } rows[] = {
-        {"(a", "not closed"},      {"a)", "not opened"},         {"[a", "not closed"},
-        {"[[:nope:]]", "class"},   {"*a", "nothing before"},     {"a|*", "nothing before"},
-        {"(*)", "nothing before"}, {"a{2", "interval"},          {"a{3,2}", "interval"},
-        {"a{256}", "interval"},    {"a{,3}", "interval"},        {"\\", "backslash"},
-        {"(a)\\1", "backslash"},   {"[z-a]", "ends before"},     {"[[.a.]]", "collating"},
-        {"(((a{99}){99}){99})", "add up"}, {"((((((x{0}){255}){255}){255}){255}){255})", "add up"},
+        {"(a", "not closed"},
+        {"a)", "not opened"},
+        {"[a", "not closed"},
+        {"[[:nope:]]", "class"},
+        {"*a", "nothing before"},
+        {"a|*", "nothing before"},
+        {"(*)", "nothing before"},
+        {"a{2", "interval"},
+        {"a{3,2}", "interval"},
+        {"a{256}", "interval"},
+        {"a{,3}", "interval"},
+        {"\\", "backslash"},
+        {"(a)\\1", "backslash"},
+        {"[z-a]", "ends before"},
+        {"[[.a.]]", "collating"},
+        {"(((a{99}){99}){99})", "add up"},
+        {"((((((x{0}){255}){255}){255}){255}){255})", "add up"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct expression *expression = NULL;
@@ -127,7 +138,8 @@ what_is_none_is_refused_with_the_reason(void **state)
 static void
 make_pattern(unsigned *seed, char *out, size_t size, int depth)
 {
-    static const char *const parts[] = {"a", "b", ".", "[ab]", "[^a]", "ab", "a|b", "", "c?", "b*a"};
+    static const char *const parts[] = {"a",  "b",   ".", "[ab]", "[^a]",
+                                        "ab", "a|b", "",  "c?",   "b*a"};
     static const char *const repeats[] = {"", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,1}"};
     out[0] = '\0';
     int count = 1 + rand_r(seed) % 3;
@@ -182,9 +194,8 @@ static void
 no_expression_takes_more_than_its_size_for_each_byte(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {".*a.{100}c", "(a|b)*a(a|b){200}c",
-                                           "((((a?)*)*)*)*c", "(.*.*.*.*.*)*c",
-                                           "(a{0,20}){0,45}c"};
+    static const char *const patterns[] = {".*a.{100}c", "(a|b)*a(a|b){200}c", "((((a?)*)*)*)*c",
+                                           "(.*.*.*.*.*)*c", "(a{0,20}){0,45}c"};
     char line[1025];
     unsigned seed = 1;
     for (size_t i = 0; i < sizeof line - 1; i++)

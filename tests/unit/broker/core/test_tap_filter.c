@@ -140,7 +140,8 @@ static void
 the_sieve_never_keeps_back_what_the_filter_wants(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {"", "", "a", "b", "*", "?", "[ab]", "a*", "request", "re*"};
+    static const char *const patterns[] = {"",  "",     "a",  "b",       "*",
+                                           "?", "[ab]", "a*", "request", "re*"};
     static const char *const words[] = {"", "a", "b", "ab", "request", "reply"};
     static const char *const statuses[] = {"", "", "ok", "error", "0", "7"};
     unsigned seed = 3;

@@ -31,8 +31,7 @@ redact(const char *type, const char *json, char *shown, size_t size)
     buffer_init(&out);
     buffer_init(&text);
     assert_int_equal(json_to_msgpack(parser, text_of(json), &payload, NULL), STATUS_OK);
-    enum tap_payload result =
-        tap_redact(secrets, text_of(type), buffer_bytes(&payload), &out);
+    enum tap_payload result = tap_redact(secrets, text_of(type), buffer_bytes(&payload), &out);
     assert_int_equal(msgpack_to_json(buffer_bytes(&out), &text, NULL), STATUS_OK);
     buffer_append_byte(&text, '\0');
     assert_true(text.size <= size);
@@ -64,9 +63,9 @@ a_type_without_secrets_is_shown_whole(void **state)
 {
     (void)state;
     char shown[512];
-    assert_int_equal(redact("shop_list", "{\"password\":\"field\",\"x\":[1,[2,{}]]}", shown,
-                            sizeof shown),
-                     TAP_WHOLE);
+    assert_int_equal(
+        redact("shop_list", "{\"password\":\"field\",\"x\":[1,[2,{}]]}", shown, sizeof shown),
+        TAP_WHOLE);
     assert_string_equal(shown, "{\"password\":\"field\",\"x\":[1,[2,{}]]}");
 }
 
@@ -77,9 +76,9 @@ of_an_unknown_type_all_secret_names_are_replaced(void **state)
     static const char *const types[] = {"", "shop", "shop_loginx", "zzz", "shop_log"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char shown[512];
-        assert_int_equal(redact(types[i], "[{\"card\":1,\"password\":2,\"x\":3}]", shown,
-                                sizeof shown),
-                         TAP_REDACTED);
+        assert_int_equal(
+            redact(types[i], "[{\"card\":1,\"password\":2,\"x\":3}]", shown, sizeof shown),
+            TAP_REDACTED);
         assert_string_equal(shown,
                             "[{\"card\":\"[redacted]\",\"password\":\"[redacted]\",\"x\":3}]");
     }
@@ -111,8 +110,7 @@ what_is_not_one_value_is_unreadable(void **state)
     struct buffer out;
     buffer_init(&out);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(tap_redact(secrets, text_of("shop_list"), wrong[i], &out),
-                         TAP_UNREADABLE);
+        assert_int_equal(tap_redact(secrets, text_of("shop_list"), wrong[i], &out), TAP_UNREADABLE);
     assert_int_equal(out.size, 0);
     buffer_clear(&out);
     tap_secrets_destroy(&secrets);
@@ -129,9 +127,9 @@ keys_that_are_no_text_do_no_harm(void **state)
     struct tap_secrets *secrets = tap_secrets_new(shops);
     struct buffer out;
     buffer_init(&out);
-    assert_int_equal(tap_redact(secrets, text_of("shop_pay"),
-                                (struct bytes){odd, sizeof odd - 1}, &out),
-                     TAP_REDACTED);
+    assert_int_equal(
+        tap_redact(secrets, text_of("shop_pay"), (struct bytes){odd, sizeof odd - 1}, &out),
+        TAP_REDACTED);
     struct value whole;
     assert_true(value_parse(buffer_bytes(&out), &whole));
     assert_int_equal(whole.as.count, 2);

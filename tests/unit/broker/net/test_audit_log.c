@@ -2,11 +2,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -53,8 +53,7 @@ setup(void **state)
     f->logger = (struct logger){.service = "broker", .clock = &f->clock, .sink = discard};
     f->clock = (struct clock){read_clock, f};
     atomic_init(&f->ahead_us, 0);
-    assert_int_equal(audit_log_start(&f->log, f->path, &f->clock, &f->logger, &error),
-                     STATUS_OK);
+    assert_int_equal(audit_log_start(&f->log, f->path, &f->clock, &f->logger, &error), STATUS_OK);
     *state = f;
     return 0;
 }

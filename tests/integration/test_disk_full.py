@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that fills up under load: a home on a small file system of its own.
+
+Whoever writes is told so, whoever reads goes on, nothing acknowledged is lost, and everything works
+again once there is room, without a restart of anything.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+from sos_wire import ACK, DELIVER, ERROR, EVENT, FLAG_CONFIRM, HEARTBEAT, SEND, SUBSCRIBE
+from swarm import Swarm
+
+SIZE_MIB = 192
+RESERVE_MIB = SIZE_MIB // 8
+PAYLOAD = 60 * 1024
+MIB = 1 << 20
+
+
+class DiskFull(unittest.TestCase):
+    def setUp(self):
+        self.disk = tempfile.mkdtemp(prefix="sos-test-")
+        self.addCleanup(shutil.rmtree, self.disk, ignore_errors=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=700", "tmpfs",
+                                  self.disk], capture_output=True, text=True) if os.geteuid() == 0 else None
+        if mounted is None or mounted.returncode != 0:
+            self.skipTest("a small file system cannot be mounted here (needs root)")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
+        self.ballast = os.path.join(self.disk, "ballast")
+        self.quiet = []  # peers that have nothing to say
+
+    def free(self):
+        disk = os.statvfs(self.disk)
+        return disk.f_bavail * disk.f_frsize
+
+    def fill(self, leave):
+        """Something else takes the disk but for so many bytes."""
+        size = os.path.getsize(self.ballast) if os.path.exists(self.ballast) else 0
+        more = self.free() - leave
+        if more > 0:
+            with open(self.ballast, "ab") as file:
+                os.posix_fallocate(file.fileno(), size, more)
+
+    def wait(self, condition, what, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, what)
+            self.beat()
+            time.sleep(0.05)  # the disk tells of no change
+
+    def beat(self):
+        for peer in self.quiet:
+            peer.send(HEARTBEAT)
+
+    def checks(self, peer):
+        return peer.call("service:bus", "health_check")["payload"]
+
+    def answer(self, peer, request):
+        return peer.expect(lambda r: r["correlation"] == request and r["kind"] in (ACK, ERROR))
+
+    def put(self, peer, to, kept):
+        """One message; the word it was refused with, or None."""
+        self.beat()
+        request = peer.send(SEND, os.urandom(PAYLOAD), target=to, type="note")
+        answer = self.answer(peer, request)
+        if answer["kind"] == ACK:
+            kept.append(request)
+            return None
+        self.assertEqual(answer["status"], 1011, answer)
+        return answer["payload"]["detail"]
+
+    def store(self, swarm, text):
+        return swarm.http("POST", "memory", "/store", {"content": text, "agent_id": "agent:a"})
+
+    def receive_all(self, peer, count):
+        """Ids in the order in which they came, each acknowledged on disk."""
+        request = peer.send(SUBSCRIBE, {"inbox": peer.identity, "ack_ms": 20000})
+        self.assertEqual(self.answer(peer, request)["seq"], count)
+        got, ends = [], set()
+        while len(got) < count or ends:
+            record = peer.expect(lambda r: r["kind"] in (DELIVER, ACK, ERROR))
+            if record["kind"] == DELIVER:
+                got.append(record["id"])
+                ends.add(peer.send(ACK, correlation=record["id"], flags=FLAG_CONFIRM))
+            else:
+                self.assertEqual((record["kind"], record["seq"]), (ACK, 1), record)
+                ends.remove(record["correlation"])
+        return got
+
+    def expect_event(self, listener, type_):
+        event = listener.expect(lambda r: r["kind"] == EVENT and r["type"].startswith("storage"))
+        self.assertEqual(event["type"], type_)
+
+    def check_all(self, rounds):
+        kept = []
+        with Swarm("log_level=error", home=os.path.join(self.disk, "home")) as swarm:
+            memory_id = self.store(swarm, "before").json["memory_id"]
+            pids = swarm.pids()
+            with (swarm.peer("agent:sender") as sender, swarm.peer("operator") as watcher,
+                  swarm.peer("operator") as listener):
+                swarm.connection("agent:receiver")
+                listener.send(SUBSCRIBE, {"channel": "system:events"})
+                self.quiet = [listener, watcher]
+                for leave in rounds:
+                    self.one_round(swarm, sender, watcher, listener, kept, leave, memory_id)
+                self.quiet = []
+            self.assertEqual(swarm.pids(), pids, "something was started again")
+            with swarm.peer("agent:receiver") as peer:
+                self.assertEqual(self.receive_all(peer, len(kept)), kept)
+            self.assertEqual(swarm.http("GET", "memory", f"/memories/{memory_id}").status, 200)
+            self.assertEqual(self.checks_of(swarm)["status"], "ok")
+
+    def checks_of(self, swarm):
+        with swarm.peer("operator") as peer:
+            return self.checks(peer)
+
+    def one_round(self, swarm, sender, watcher, listener, kept, leave, memory_id):
+        self.fill(leave)
+        word = None
+        while word is None:
+            word = self.put(sender, "agent:receiver", kept)
+        self.assertEqual(word, "storage_full")
+        self.wait(lambda: self.checks(watcher)["checks"]["mail"] == "storage full", "health of the bus")
+        self.expect_event(listener, "storage.full")
+        self.fill(min(leave, RESERVE_MIB * MIB // 2))
+        # Reads go on, of mail and of services; writes are refused in words.
+        peek = sender.call("service:bus", "bus_mailboxes", {"pattern": "agent:receiver"})["payload"]
+        self.assertEqual(peek["mailboxes"][0]["waiting"] if kept else 0, len(kept))
+        refused = self.store(swarm, "while full")
+        self.assertEqual((refused.status, refused.json["detail"]), (500, "storage_full"))
+        found = swarm.http("GET", "memory", f"/memories/{memory_id}")
+        self.assertEqual((found.status, found.json.get("content")), (200, "before"), found.body)
+        self.wait(lambda: swarm.http("GET", "memory", "/health").json["checks"]["store"] == "storage full",
+                  "health of the service")
+        self.assertEqual(swarm.http("GET", "memory", "/health").json["status"], "degraded")
+
+        os.unlink(self.ballast)
+        self.wait(lambda: self.checks(watcher)["checks"]["mail"] == "ok", "mail with room again")
+        self.expect_event(listener, "storage.ok")
+        self.assertIsNone(self.put(sender, "agent:receiver", kept))
+        self.assertEqual(self.store(swarm, "after").status, 200)
+
+    def test_load_fills_the_disk(self):
+        self.check_all([(RESERVE_MIB + 12) * MIB, (RESERVE_MIB + 6) * MIB])
+
+    def test_somebody_else_fills_the_disk_to_its_last_byte(self):
+        self.check_all([0, (RESERVE_MIB + 6) * MIB, 0])
+
+    def test_what_is_handled_leaves_a_full_disk(self):
+        kept = []
+        with Swarm("log_level=error", home=os.path.join(self.disk, "home")) as swarm:
+            with swarm.peer("agent:sender") as sender, swarm.peer("agent:receiver") as receiver:
+                self.quiet = [receiver]
+                self.fill((RESERVE_MIB + 8) * MIB)
+                while self.put(sender, "agent:receiver", kept) is None:
+                    pass
+                self.assertEqual(self.receive_all(receiver, len(kept)), kept)
+                boxes = sender.call("service:bus", "bus_mailboxes", {"pattern": "agent:receiver"})
+                self.assertEqual(boxes["payload"]["mailboxes"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
