@@ -8,6 +8,7 @@
 
 enum {
     PARCEL_MIN = 512,       /* a lone record needs little */
+    GROWTH = 8,             /* where there is a second, many come */
     SPARES_MAX = 64,        /* kept for the next drain, at most 2 MiB */
     RETRIES_IN_A_TURN = 256 /* many stuck peers must not slow the others: they take turns */
 };
@@ -86,6 +87,13 @@ parcel_release(struct sending *sending, struct parcel *parcel)
     sending->spare_count++;
 }
 
+void
+sending_take_back(struct sending *sending, struct parcel **parcel_p)
+{
+    parcel_release(sending, *parcel_p);
+    *parcel_p = NULL;
+}
+
 static bool
 parcel_is_full(const struct parcel *parcel)
 {
@@ -114,7 +122,7 @@ room_for(struct sending *sending, struct outbound *outbound, size_t size)
     if (last->size + size <= last->capacity)
         return last;
 
-    size_t capacity = last->capacity * 2;
+    size_t capacity = last->capacity * GROWTH;
     if (capacity < last->size + size || capacity > OUTBOUND_BYTES)
         capacity = OUTBOUND_BYTES;
     struct parcel *grown = realloc(last, sizeof *last + capacity);
@@ -127,34 +135,19 @@ room_for(struct sending *sending, struct outbound *outbound, size_t size)
 
 /* ---- sending */
 
-/* Without a look at the parcel itself, which may be gone. */
-static void
-pass_first(struct core *core, struct outbound *outbound, const struct parcel *parcel)
-{
-    outbound->size -= parcel->size;
-    core->sending.size -= parcel->size;
-    outbound->first = parcel->next;
-    if (!outbound->first)
-        outbound->last = NULL;
-    else if (outbound->last == &parcel->next)
-        outbound->last = &outbound->first;
-}
-
-static void
-take_off_first(struct core *core, struct outbound *outbound)
-{
-    struct parcel *parcel = outbound->first;
-    pass_first(core, outbound, parcel);
-    parcel_release(&core->sending, parcel);
-}
-
 static void
 release_all(struct core *core, struct outbound *outbound)
 {
-    while (outbound->first)
-        take_off_first(core, outbound);
-    list_remove(&outbound->link);
+    while (outbound->first) {
+        struct parcel *next = outbound->first->next;
+        parcel_release(&core->sending, outbound->first);
+        outbound->first = next;
+    }
+    core->sending.size -= outbound->size;
+    outbound->size = 0;
+    outbound->last = NULL;
     outbound->stuck = false;
+    list_remove(&outbound->link);
 }
 
 void
@@ -176,15 +169,42 @@ make_stuck(struct core *core, struct outbound *outbound)
     outbound->stuck = true;
 }
 
-static enum core_sent
-give(struct core *core, struct peer *peer, struct bytes frame, uint32_t records)
+static void
+count_sent(struct core *core, uint32_t records)
 {
-    enum core_sent sent = core->sink.send(core->sink.context, peer->number, frame);
-    if (sent == CORE_SENT) {
-        metric_add(core->figures.frames_sent, 1);
-        metric_add(core->figures.records_sent, records);
-    }
-    return sent;
+    metric_add(core->figures.frames_sent, 1);
+    metric_add(core->figures.records_sent, records);
+}
+
+static enum core_sent
+send_first(struct core *core, struct peer *peer)
+{
+    struct outbound *outbound = &peer->outbound;
+    struct parcel *parcel = outbound->first;
+    /* What is given away may be gone when the sink returns. */
+    struct parcel *next = parcel->next;
+    size_t size = parcel->size;
+    uint32_t records = parcel->records;
+    bool next_is_last = outbound->last == &parcel->next;
+    enum core_sent sent;
+    if (core->sink.give && size >= OUTBOUND_GIVE_MIN)
+        sent = core->sink.give(core->sink.context, peer->number, &parcel);
+    else
+        sent = core->sink.send(core->sink.context, peer->number,
+                               (struct bytes){parcel->data, size});
+    if (sent != CORE_SENT)
+        return sent;
+    if (parcel)
+        parcel_release(&core->sending, parcel);
+    outbound->first = next;
+    if (!next)
+        outbound->last = NULL;
+    else if (next_is_last)
+        outbound->last = &outbound->first;
+    outbound->size -= size;
+    core->sending.size -= size;
+    count_sent(core, records);
+    return CORE_SENT;
 }
 
 /* Frame by frame, until one is not taken. */
@@ -193,22 +213,19 @@ send_waiting(struct core *core, struct peer *peer)
 {
     struct outbound *outbound = &peer->outbound;
     while (outbound->first) {
-        const struct parcel *parcel = outbound->first;
-        enum core_sent sent =
-            give(core, peer, (struct bytes){parcel->data, parcel->size}, parcel->records);
+        enum core_sent sent = send_first(core, peer);
         if (sent == CORE_FULL) {
             make_stuck(core, outbound);
             return sent;
         }
         if (sent == CORE_GONE) {
-            for (const struct parcel *lost = parcel; lost; lost = lost->next)
+            for (const struct parcel *lost = outbound->first; lost; lost = lost->next)
                 for (uint32_t i = 0; i < lost->records; i++)
                     figures_dropped(&core->figures, "peer_gone");
             release_all(core, outbound);
             peer_doom(core, peer, NULL);
             return sent;
         }
-        take_off_first(core, outbound);
     }
     release_all(core, outbound);
     return CORE_SENT;
@@ -225,8 +242,10 @@ outbound_push(struct core *core, struct peer *peer)
 static enum core_sent
 send_alone(struct core *core, struct peer *peer, struct bytes record)
 {
-    enum core_sent sent = give(core, peer, record, 1);
-    if (sent == CORE_GONE)
+    enum core_sent sent = core->sink.send(core->sink.context, peer->number, record);
+    if (sent == CORE_SENT)
+        count_sent(core, 1);
+    else if (sent == CORE_GONE)
         peer_doom(core, peer, NULL);
     return sent;
 }

@@ -101,20 +101,61 @@ links_remove(struct links *links, struct link *link)
     free(link);
 }
 
+/* Says whom the next frame is for. */
+static enum core_sent
+address(struct links *links, struct link *link)
+{
+    int flags = ZMQ_SNDMORE | ZMQ_DONTWAIT;
+    if (zmq_send(links->router, link->routing_id, ROUTING_ID_SIZE, flags) >= 0)
+        return CORE_SENT;
+    if (errno != EHOSTUNREACH)
+        return CORE_FULL;
+    link->ended = true; /* the monitor tells of it */
+    return CORE_GONE;
+}
+
 enum core_sent
 link_send(struct links *links, struct link *link, struct bytes frame)
 {
     if (link->ended)
         return CORE_GONE;
-    int flags = ZMQ_SNDMORE | ZMQ_DONTWAIT;
-    if (zmq_send(links->router, link->routing_id, ROUTING_ID_SIZE, flags) < 0) {
-        if (errno != EHOSTUNREACH)
-            return CORE_FULL;
-        link->ended = true; /* the monitor tells of it */
-        return CORE_GONE;
-    }
+    enum core_sent sent = address(links, link);
+    if (sent != CORE_SENT)
+        return sent;
     return zmq_send(links->router, frame.data, frame.size, ZMQ_DONTWAIT) < 0 ? CORE_FULL
                                                                              : CORE_SENT;
+}
+
+/* On libzmq's thread, or at once when the message was not sent. */
+static void
+give_back(void *data, void *hint)
+{
+    (void)data;
+    struct parcel *parcel = hint;
+    if (!parcel->held)
+        pool_give(parcel->owner, parcel);
+}
+
+enum core_sent
+link_give(struct links *links, struct link *link, struct parcel **parcel_p, struct pool *used)
+{
+    if (link->ended)
+        return CORE_GONE;
+    struct parcel *parcel = *parcel_p;
+    zmq_msg_t message;
+    parcel->owner = used;
+    parcel->held = false;
+    if (zmq_msg_init_data(&message, parcel->data, parcel->size, give_back, parcel) != 0)
+        return CORE_FULL;
+    enum core_sent sent = address(links, link);
+    if (sent == CORE_SENT && zmq_msg_send(&message, links->router, ZMQ_DONTWAIT) < 0)
+        sent = CORE_FULL;
+    if (sent == CORE_SENT)
+        *parcel_p = NULL;
+    else
+        parcel->held = true;
+    zmq_msg_close(&message);
+    return sent;
 }
 
 bool

@@ -10,8 +10,10 @@
 
 #include "broker/core/core.h"
 #include "broker/core/list.h"
+#include "broker/core/outbound.h"
 #include "broker/core/table.h"
 #include "kernel/bytes.h"
+#include "platform/pool.h"
 
 enum { ROUTING_ID_SIZE = 5 /* as the ROUTER makes them: a zero and a number */ };
 
@@ -56,6 +58,10 @@ void links_remove(struct links *links, struct link *link);
 
 /* The bytes are copied. */
 enum core_sent link_send(struct links *links, struct link *link, struct bytes frame);
+/* Without a copy. When it was SENT the parcel is libzmq's, whose thread gives it to `used`; that
+ * pool lives until the socket's context is no more. */
+enum core_sent link_give(struct links *links, struct link *link, struct parcel **parcel_p,
+                         struct pool *used);
 
 /* Keeps the frame, of which `taken` bytes are done with, behind those kept already; it is empty
  * afterwards. False when out of memory. */

@@ -26,6 +26,7 @@ union address {
 
 struct slot {
     uint64_t session; /* 0: none has spoken yet */
+    uint64_t ended;   /* the latest that spoke here before; what still comes of it is late */
     uint64_t accepted_us;
     union address peer;
     bool open;
@@ -156,7 +157,8 @@ close_slot(struct monitor *monitor, struct slot *slot)
     if (!slot->open)
         return;
     uint64_t session = slot->session;
-    memset(slot, 0, sizeof *slot);
+    uint64_t ended = session > slot->ended ? session : slot->ended;
+    *slot = (struct slot){.ended = ended};
     monitor->open_count--;
     if (session)
         monitor->events.disconnected(monitor->events.context, session);
@@ -238,7 +240,7 @@ bool
 monitor_claim(struct monitor *monitor, int fd, uint64_t session)
 {
     struct slot *slot = slot_at(monitor, fd);
-    if (!slot)
+    if (!slot || session <= slot->ended)
         return false;
     if (!slot->open)
         open_slot(monitor, fd, 0, false);

@@ -23,6 +23,7 @@ enum {
     HANDSHAKE_MS = 5000,
     SILENCE_US = 10 * 1000000, /* connected and authenticated, but never said a word */
     SPARE_CONNECTIONS = 256,   /* beyond peers_max, for those in the handshake */
+    USED_MAX = 128,            /* memory of frames that left, until the next turn */
     POLL_MAX_MS = 1000,
     INSPECT_US = 100000,
     INSPECT_LINKS = 512,          /* in one turn */
@@ -232,6 +233,7 @@ router_open(struct router **router_p, const struct broker_options *options, stru
     if (!router)
         return STATUS_NOMEM;
     router->options = options;
+    pool_init(&router->used, sizeof(struct parcel), USED_MAX);
     router->keys = keys;
     enum status status = open_all(router, error);
     if (status != STATUS_OK) {
@@ -259,6 +261,7 @@ router_close(struct router **router_p)
     audit_log_stop(&router->audit);
     if (router->context)
         zmq_ctx_term(router->context);
+    pool_clear(&router->used);
     free(router);
     *router_p = NULL;
 }
@@ -335,12 +338,21 @@ take_done(struct router *router)
         core_audited(router->core, ticket, written, router->now);
 }
 
+static void
+take_back(struct router *router)
+{
+    struct parcel *parcel;
+    while ((parcel = pool_take_idle(&router->used)))
+        core_take_back(router->core, &parcel);
+}
+
 /* Returns for how long to wait at most, in ms. */
 static long
 turn(struct router *router)
 {
     if (router->mail.more)
         mail_link_take(&router->mail, router->core, router->now);
+    take_back(router);
     router_work_off(router);
     bool more = !router_receive_all(router);
     router->now = clock_now(router->options->clock);

@@ -12,6 +12,15 @@ sink_send(void *context, peer_number peer, struct bytes frame)
     return link ? link_send(&router->links, link, frame) : CORE_GONE;
 }
 
+static enum core_sent
+sink_give(void *context, peer_number peer, struct parcel **parcel_p)
+{
+    struct router *router = context;
+    struct link *link = links_find(&router->links, peer);
+    router->sent = true;
+    return link ? link_give(&router->links, link, parcel_p, &router->used) : CORE_GONE;
+}
+
 static void
 sink_cut(void *context, peer_number peer, const char *reason)
 {
@@ -150,6 +159,7 @@ router_sink(struct router *router)
 {
     return (struct core_sink){.context = router,
                               .send = sink_send,
+                              .give = sink_give,
                               .cut = sink_cut,
                               .key_add = sink_key_add,
                               .key_revoke = sink_key_revoke,

@@ -30,6 +30,7 @@ struct router {
     struct mail_link mail;
     struct core *core;
     struct links links;
+    struct pool used; /* memory of frames that have left */
     struct metric *handshakes_refused;
     struct metric *frames_unknown;
     struct now now;

@@ -130,6 +130,7 @@ class DiskFull(unittest.TestCase):
         # Reads go on, of mail and of services; writes are refused in words.
         peek = sender.call("service:bus", "bus_mailboxes", {"pattern": "agent:receiver"})["payload"]
         self.assertEqual(peek["mailboxes"][0]["waiting"] if kept else 0, len(kept))
+        self.wait(lambda: self.store(swarm, "a moment late").status != 200, "writes of the service")
         refused = self.store(swarm, "while full")
         self.assertEqual((refused.status, refused.json["detail"]), (500, "storage_full"))
         found = swarm.http("GET", "memory", f"/memories/{memory_id}")

@@ -12,12 +12,12 @@ import subprocess
 import tempfile
 import time
 import unittest
+import uuid
 
 import sos_wire
 import tokens
 import zmq
-from sos_wire import (ACK, CANCEL, CHUNK, CONTROL, ERROR, EVENT, FLAG_STREAM, PUBLISH, READY, REPLY, REQUEST, SEND,
-                      SUBSCRIBE)
+from sos_wire import (ACK, CANCEL, CHUNK, CONTROL, ERROR, EVENT, FLAG_STREAM, PUBLISH, REPLY, REQUEST, SEND, SUBSCRIBE)
 from swarm import Swarm
 
 TRACE = bytes(range(1, 17))
@@ -68,7 +68,6 @@ class Tap:
 
 
 def uuid_of(raw):
-    import uuid
     return uuid.UUID(bytes=raw)
 
 
@@ -176,9 +175,20 @@ class TapTest(unittest.TestCase):
         self.assertRegex(refused["actor"], r"^unknown@[0-9a-f]{8}$")
         self.assertIn("unknown key, from 127.0.0.1", refused["detail"])
         self.assertNotIn(public.decode(), json.dumps(refused))
+        fired = self.swarm.connection("agent:fired")
+        self.swarm.run("agent", "rm", "fired")
+        with sos_wire.Peer(fired, hello=False) as peer:
+            self.assertEqual(peer.event(5), zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        end = time.monotonic() + 5
+        while len(self.audit("connection.refused")) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+        revoked = self.audit("connection.refused")[-1]
+        self.assertRegex(revoked["actor"], r"^agent:fired@[0-9a-f]{8}$")
+        self.assertIn("revoked key", revoked["detail"])
         forged = self.audit("source_forged")[-1]
         self.assertEqual((forged["actor"], forged["subject"]), ("agent:forger", "agent:watcher"))
-        self.assertEqual(self.audit("peer.cut")[-1]["subject"], "agent:forger")
+        cut = [line for line in self.audit("peer.cut") if line["detail"] == "several_frames"]
+        self.assertEqual([line["subject"] for line in cut], ["agent:forger"])
 
     # ---- what is shown
 
@@ -308,8 +318,7 @@ class TapTest(unittest.TestCase):
         tap = sleepers[0]
         tap.settle(self.peer("agent:talker"))
         self.assertGreater(tap.dropped, 0)
-        text = self.swarm.peer("operator")
-        with text as operator:
+        with self.swarm.peer("operator") as operator:
             metrics = operator.call("service:bus", "metrics")["payload"]["text"]
         line, = [x for x in metrics.splitlines() if x.startswith("sos_bus_tap_dropped_total ")]
         self.assertGreaterEqual(float(line.split()[1]), tap.dropped)

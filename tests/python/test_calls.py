@@ -209,6 +209,13 @@ class Calls(unittest.TestCase):
         with self.assertRaises(mumega.ForbiddenError) as caught:
             MumegaClient(self.broker.connection())
         self.assertEqual(caught.exception.word, "source_forged")
+        client = MumegaClient(self.broker.connection(), connect_timeout=0)
+        self.addCleanup(client.close)
+        self.broker.wait(HELLO, 2)
+        time.sleep(0.5)
+        self.assertEqual(self.broker.count(HELLO), 2)  # not again and again
+        with self.assertRaises(mumega.ForbiddenError):
+            client.memory.stats()
 
     def test_a_hello_that_the_broker_is_too_busy_for_is_said_again(self):
         self.broker.rules[HELLO] = lambda broker, record: (

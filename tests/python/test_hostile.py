@@ -164,6 +164,7 @@ class Hostile(unittest.TestCase):
         with self.assertRaises(mumega.MumegaError):
             self.client().memory.stats(timeout=1)
         self.assertLess(time.monotonic() - started, 5)
+        self.assertLess(self.broker.hellos, 30)
 
     def test_a_function_for_tokens_that_fails_says_so_and_harms_nothing(self):
         self.broker.rules[SUBSCRIBE] = lambda broker, record: broker.answer(record, ACK, seq=1)

@@ -62,6 +62,12 @@ def outbound_mail(to: str, payload: Any, type_: str, message_id: Optional[str], 
                     in_reply_to=_id(in_reply_to, "in_reply_to"), metadata=metadata, capability=capability)
 
 
+def outbound_event(channel: str, payload: Any, type_: str, metadata: Optional[Mapping[str, Any]], confirm: bool,
+                   timeout: Optional[float], capability: Optional[Capability]) -> Outbound:
+    return Outbound(channel, type_, payload, PUBLISH_TIMEOUT_S if timeout is None else timeout, is_event=True,
+                    confirm=confirm, message_id=wire.new_id(), metadata=metadata, capability=capability)
+
+
 class Bus(BusService):
     """The bus of a MumegaClient. Its methods may be called from any thread; an inbox or subscription is for one thread at a
     time."""
@@ -105,11 +111,10 @@ class Bus(BusService):
                 capability: Optional[Capability] = None) -> Published:
         """Says something on a channel, to whoever listens. Without confirm it returns at once, and a refusal is only
         logged."""
-        outbound = Outbound(channel, type, payload, PUBLISH_TIMEOUT_S if timeout is None else timeout, is_event=True,
-                            confirm=confirm, metadata=metadata, capability=capability)
+        outbound = outbound_event(channel, payload, type, metadata, confirm, timeout, capability)
         future = self._say(outbound)
         if not confirm and not future.done():
-            return Published("", None)
+            return Published(wire.id_text(outbound.message_id or b""), None)
         published: Published = self._wait(future, outbound.timeout_s, "publish")
         return published
 
@@ -363,11 +368,10 @@ class AsyncBus(AsyncBusService):
                       metadata: Optional[Mapping[str, Any]] = None, confirm: bool = True,
                       timeout: Optional[float] = None, capability: Optional[Capability] = None) -> Published:
         """As Bus.publish()."""
-        outbound = Outbound(channel, type, payload, PUBLISH_TIMEOUT_S if timeout is None else timeout, is_event=True,
-                            confirm=confirm, metadata=metadata, capability=capability)
+        outbound = outbound_event(channel, payload, type, metadata, confirm, timeout, capability)
         future = await self._say(outbound)
         if not confirm and not future.done():
-            return Published("", None)
+            return Published(wire.id_text(outbound.message_id or b""), None)
         published: Published = await self._wait(future, outbound.timeout_s, "publish")
         return published
 

@@ -88,7 +88,7 @@ class HttpWay:
         self._pid = os.getpid()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="mumega http")
         self._local = threading.local()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant: a collected stream may close at any point
         self._open: Dict[int, http.client.HTTPConnection] = {}
         self._closers: List[Callable[[], None]] = []
         self._closed = False
@@ -448,17 +448,21 @@ class _StreamReader(threading.Thread):
     def __init__(self, way: HttpWay, request: Request, feed: Feed) -> None:
         super().__init__(name="mumega http stream", daemon=True)
         self._way, self._request, self._feed = way, request, feed
-        self._room = threading.Semaphore(CHUNKS_MAX)
+        self._unread = 0
+        self._changed = threading.Condition()  # re-entrant, as above
         self._connection: Optional[http.client.HTTPConnection] = None
         self._closed = False
         way.at_close(self.close)
 
     def taken(self) -> None:
-        self._room.release()
+        with self._changed:
+            self._unread -= 1
+            self._changed.notify_all()
 
     def close(self) -> None:
-        self._closed = True
-        self._room.release()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         if self._connection is not None:
             _cut(self._connection)
 
@@ -476,7 +480,9 @@ class _StreamReader(threading.Thread):
                 if isinstance(value.get("error"), dict):
                     self._feed.end(refusal(self._request.operation, 200, value))
                     return
-                self._room.acquire()
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed or self._unread < CHUNKS_MAX)
+                    self._unread += 1
                 self._feed.put(value)
             self._feed.end(ClosedError("it was closed") if self._closed else UnknownOutcomeError(
                 f"{self._request.operation.type}: the stream broke off"))

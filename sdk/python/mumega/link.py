@@ -53,7 +53,7 @@ class Link:
         self.opened: "Future[None]" = Future()
         self.trouble: MumegaError = ConnectError(f"no answer from {connection.endpoint} yet")
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant: a collected message may post at any point
         self._ended = False
         self.posts: Deque[Tuple[Callable[..., None], Tuple[Any, ...]]] = deque()
         self._asleep = False

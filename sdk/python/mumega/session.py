@@ -16,6 +16,8 @@ from .wire import Record
 log = logging.getLogger("mumega")
 
 HELLO_RESEND_S = 1.0
+REFUSED_RETRY_S = 5.0
+SESSION_MIN_S = 0.1
 SILENT_HEARTBEATS = 3
 FRAME_RECORDS = 64
 FRAME_BYTES = 32 * 1024
@@ -78,7 +80,8 @@ class Session:
         self._agent = agent
         self._out: Deque[bytes] = deque()
         self._hello_id = wire.new_id()
-        self._hello_at: float = 0.0
+        self._hello_at = 0.0
+        self._began = 0.0
         self._heard = 0.0
         self._sent = 0.0
         self.faults = 0
@@ -92,9 +95,9 @@ class Session:
 
     def send(self, record: Record) -> None:
         """ValueError when it is too large. Only while ready; a record that is not sent before a loss is gone with it."""
-        self._out.append(wire.encode(record))
-
-    def send_bytes(self, data: bytes) -> None:
+        data = wire.encode(record)
+        if len(data) > self.limits.record_max:
+            raise ValueError(f"a record of {len(data)} bytes, at most {self.limits.record_max} are taken")
         self._out.append(data)
 
     def ask(self, record: Record, pending: Pending) -> None:
@@ -127,9 +130,10 @@ class Session:
         was_ready, self.is_ready = self.is_ready, False
         self._out.clear()
         self._hello_id = wire.new_id()
-        self._hello_at = 0.0
         if not was_ready:
             return
+        # One that ends as soon as it begins is not begun again and again.
+        self._hello_at = max(0.0, self._began + SESSION_MIN_S)
         log.info("%s: the session is lost: %s", self.identity, reason)
         pending, self.pending = self.pending, {}
         for entry in pending.values():
@@ -142,6 +146,7 @@ class Session:
         """The broker does not want this peer: who waits hears it now."""
         self.lost("refused")
         self.refusal = error
+        self._hello_at = self.clock() + REFUSED_RETRY_S
         for part in self.parts:
             part.refused(error)
         self.on_refused(error)
@@ -243,7 +248,7 @@ class Session:
         if self.epoch is not None and self.epoch != welcome["epoch"]:
             log.info("%s: the broker was started anew", self.identity)
         self.epoch = welcome["epoch"]
-        self._heard = self._sent = self.clock()
+        self._heard = self._sent = self._began = self.clock()
         self._out.clear()
         self.is_ready, self.refusal = True, None
         for part in self.parts:

@@ -24,6 +24,21 @@ sink_send(void *context, peer_number peer, struct bytes frame)
     return CORE_SENT;
 }
 
+static enum core_sent
+sink_give(void *context, peer_number peer, struct parcel **parcel_p)
+{
+    struct fixture *f = context;
+    struct parcel *parcel = *parcel_p;
+    enum core_sent sent = sink_send(f, peer, (struct bytes){parcel->data, parcel->size});
+    if (sent != CORE_SENT)
+        return sent;
+    free(f->given);
+    f->given = parcel;
+    f->given_count++;
+    *parcel_p = NULL;
+    return CORE_SENT;
+}
+
 static void
 sink_cut(void *context, peer_number peer, const char *reason)
 {
@@ -109,6 +124,7 @@ fixture_restart(struct fixture *f)
 {
     struct core_sink sink = {.context = f,
                              .send = sink_send,
+                             .give = f->takes_parcels ? sink_give : NULL,
                              .cut = sink_cut,
                              .key_add = sink_key_add,
                              .key_revoke = sink_key_revoke,
@@ -148,6 +164,7 @@ fixture_teardown(void **state)
             free((void *)(uintptr_t)f->outboxes[peer].frames[i].data);
     }
     buffer_clear(&f->frame);
+    free(f->given);
     free(f);
     return 0;
 }

@@ -38,6 +38,9 @@ struct fixture {
     struct now now;
     struct uuid_source ids;
     struct outbox outboxes[PEERS];
+    bool takes_parcels;   /* large frames are given, from the next restart on */
+    struct parcel *given; /* the last of them */
+    size_t given_count;
     const char *identities[PEERS];
     struct buffer frame; /* the last one that was made */
     struct uuid last_id;

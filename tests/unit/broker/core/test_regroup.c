@@ -344,6 +344,53 @@ why_a_peer_is_cut_leaves_before_the_cut(void **state)
     assert_refused(take_kind(f, KASRA, KIND_ERROR), STATUS_INVALID, "invalid_request");
 }
 
+static void
+a_large_frame_is_given_away_and_its_memory_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    f->takes_parcels = true;
+    fixture_restart(f);
+    join_service(f, MEMORY, "memory", true, 4096);
+    join_greeted(f, KASRA, "agent:kasra");
+    struct uuid ids[2 * OUTBOUND_RECORDS];
+    for (size_t i = 0; i < 2 * OUTBOUND_RECORDS; i++)
+        ids[i] = add_request(f, KASRA, "service:memory", 300);
+    deliver(f, KASRA);
+    assert_int_equal(f->given_count, 2);
+    assert_int_equal(f->core->sending.size, 0);
+    for (size_t i = 0; i < 2 * OUTBOUND_RECORDS; i++)
+        assert_next(f, MEMORY, &ids[i]);
+
+    size_t spares = f->core->sending.spare_count;
+    core_take_back(f->core, &f->given);
+    assert_null(f->given);
+    assert_int_equal(f->core->sending.spare_count, spares + 1);
+    add_request(f, KASRA, "service:memory", 300);
+    deliver(f, KASRA);
+    assert_int_equal(f->given_count, 2); /* a small one is copied */
+}
+
+static void
+a_large_frame_that_is_not_taken_stays(void **state)
+{
+    struct fixture *f = *state;
+    f->takes_parcels = true;
+    fixture_restart(f);
+    join_service(f, MEMORY, "memory", true, 4096);
+    join_greeted(f, KASRA, "agent:kasra");
+    struct uuid ids[3 * OUTBOUND_RECORDS];
+    f->outboxes[MEMORY].full = true;
+    for (size_t i = 0; i < 3 * OUTBOUND_RECORDS; i++)
+        ids[i] = add_request(f, KASRA, "service:memory", 300);
+    deliver(f, KASRA);
+    assert_int_equal(f->given_count, 0);
+    f->outboxes[MEMORY].full = false;
+    advance_ms(f, 2);
+    assert_int_equal(f->given_count, 3);
+    for (size_t i = 0; i < 3 * OUTBOUND_RECORDS; i++)
+        assert_next(f, MEMORY, &ids[i]);
+}
+
 struct counted_watch {
     struct room_watch watch;
     int calls;
@@ -399,6 +446,8 @@ main(void)
         TEST(a_peer_that_goes_takes_what_waited_for_it_along),
         TEST(what_was_gathered_for_a_peer_that_is_gone_is_counted),
         TEST(why_a_peer_is_cut_leaves_before_the_cut),
+        TEST(a_large_frame_is_given_away_and_its_memory_comes_back),
+        TEST(a_large_frame_that_is_not_taken_stays),
         TEST(who_awaits_room_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
