@@ -256,11 +256,12 @@ open_session(struct actor *actor, struct error *error)
         service.store_uuid = store_uuid(actor->store);
         service.store_epoch = store_epoch(actor->store);
     }
-    const struct peer_options options = {.connection = &actor->connection,
-                                         .service = &service,
-                                         .callbacks = {on_message, on_state, actor},
-                                         .clock = actor->clock,
-                                         .logger = actor->logger};
+    const struct peer_options options = {
+        .connection = &actor->connection,
+        .service = &service,
+        .callbacks = {.on_message = on_message, .on_state = on_state, .context = actor},
+        .clock = actor->clock,
+        .logger = actor->logger};
     return peer_open(&actor->peer, &options, error);
 }
 

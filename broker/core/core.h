@@ -50,9 +50,9 @@ struct core_sink {
     void *context;
     /* One frame; the bytes are copied or sent before it returns. Never blocks. */
     enum core_sent (*send)(void *context, peer_number peer, struct bytes frame);
-    /* The same for a large frame (outbound.h), whose memory is the sink's when it was SENT: it comes
-     * back through core_take_back(), or is freed. Else it stays the core's. May be NULL: then send
-     * copies those too. */
+    /* The same for a large frame (outbound.h), whose memory is the sink's when it was SENT: it
+     * comes back through core_take_back(), or is freed. Else it stays the core's. May be NULL: then
+     * send copies those too. */
     enum core_sent (*give)(void *context, peer_number peer, struct parcel **parcel_p);
     /* Close this connection. The core has forgotten the peer already or is about to; frames that
      * still come from it must not be handed in. */

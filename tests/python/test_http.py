@@ -295,11 +295,13 @@ class Http(unittest.TestCase):
                 "type": "message", "payload": number, "sent_at": "2026-01-01T00:00:00.000000Z", "attempt": attempt}
 
     def test_an_inbox_is_polled_acknowledged_and_extended(self):
-        boxes = iter([[self.mail(1), self.mail(2)], [self.mail(1, attempt=2), self.mail(3)]])
+        boxes = iter([[self.mail(1)], [self.mail(2), self.mail(1, attempt=2)], [self.mail(3)]])
         empty = threading.Event()
         self.addCleanup(empty.set)
 
         def poll(asked):
+            if asked["query"].get("peek"):
+                return {"messages": [self.mail(1)], "waiting": 2}
             box = next(boxes, None)
             if box is None:
                 empty.wait(5)
@@ -311,16 +313,21 @@ class Http(unittest.TestCase):
         for word, answer in (("ack", {"acked": 1, "unknown": []}), ("nack", {"nacked": 1}), ("extend", {"extended": 1})):
             self.gateway.rules["POST", f"{path}/{word}"] = lambda asked, answer=answer: answer
         inbox = self.client().bus.inbox(window=8)
-        self.assertEqual(inbox.waiting, 2)
+        self.assertEqual(inbox.waiting, 3)
+        time.sleep(0.2)
+        self.assertEqual(len(self.gateway.wait("GET", path)), 1)  # nothing is taken ahead of its reader
         messages = [inbox.get(5) for _ in range(3)]
         self.assertEqual([message.payload for message in messages], [1, 2, 3])
+        self.assertIsNone(inbox.get(0.2))
         messages[0].ack_confirmed()
         messages[1].nack("no", delay_s=1)
         self.assertEqual(self.gateway.wait("POST", f"{path}/ack")[0]["body"]["ids"], [messages[0].id])
         self.assertEqual(self.gateway.wait("POST", f"{path}/nack")[0]["body"]["delay_ms"], 1000)
         extend = self.gateway.wait("POST", f"{path}/extend")[-1]["body"]
         self.assertEqual(extend["ms"], 10000)
-        self.assertEqual(self.gateway.wait("GET", path)[0]["query"]["limit"], "8")
+        self.assertEqual([asked["query"]["limit"] for asked in self.gateway.wait("GET", path)], ["1", "1", "2", "4", "4"])
+        inbox.close()  # does not wait for the poll
+        self.assertEqual(len(self.gateway.wait("POST", f"{path}/nack")), 1)
 
     def test_events_come_and_what_was_missed_is_read_back(self):
         hold = threading.Event()

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import _services, wire
 from .calls import settle
@@ -54,12 +54,21 @@ class HttpMailbox:
         self._nacks: List[Dict[str, Any]] = []
         self._extends: List[Dict[str, Any]] = []
         self._renew_at = 0.0
+        self._wanted = False
+        self._polling: Optional[int] = None  # the thread that polls
         self._closed = False
+        self.feed.when_wanted(self._want)
         way.at_close(self.close)
 
     def start(self) -> None:
         for work, name in ((self._poll, "inbox"), (self._tell, "acks")):
-            threading.Thread(target=work, name=f"mumega http {name}", daemon=True).start()
+            threading.Thread(target=self._run, args=(work,), name=f"mumega http {name}", daemon=True).start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            self._way.leave()
 
     # ---- Source
 
@@ -111,7 +120,10 @@ class HttpMailbox:
             for id_ in unread:
                 self._held.pop(id_, None)
             self._changed.notify_all()
+            polling = self._polling
         self.feed.end(ClosedError("the inbox was closed"))
+        if polling is not None:
+            self._way.cut(polling)  # the gateway sees that nobody waits, and takes nothing out
 
     def _remember(self, id_: bytes) -> None:
         self._handled[id_] = None
@@ -127,23 +139,38 @@ class HttpMailbox:
             raise ProtocolError(f"{operation.type}: came no JSON object")
         return answer
 
-    def _room(self) -> int:
-        """How many more may be held; waits for some."""
+    def _want(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._held) < self._window)
-            return min(POLL_MESSAGES, self._window - len(self._held))
+            self._wanted = True
+            self._changed.notify_all()
+
+    def _room(self) -> int:
+        """How many more may be held; waits until somebody wants one. A message that is taken out and given back has been
+        tried, so none is taken ahead of its reader."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (self._wanted and len(self._held) < self._window))
+            return self._window - len(self._held)
 
     def _poll(self) -> None:
-        pause, wait_ms = PAUSE_FIRST_S, 0
+        pause = PAUSE_FIRST_S
+        limit = 0  # first only look; then one, then more and more while they are read
         while True:
-            room = self._room()
+            room = self._room() if limit else 1
             if self._closed:
                 return
             try:
-                answer = self._ask(_services.BUS_INBOX, {"limit": room, "wait_ms": wait_ms,
-                                                         "ack_ms": int(self._ack_s * 1000)}, POLL_S + 10)
-                self._give(answer)
-                pause, wait_ms = PAUSE_FIRST_S, int(POLL_S * 1000)
+                with self._changed:
+                    self._polling = threading.get_ident()
+                if limit == 0:
+                    answer = self._ask(_services.BUS_INBOX, {"limit": 1, "peek": True}, POLL_S)
+                    settle(self.opened, _count(answer))
+                    limit = 1
+                else:
+                    answer = self._ask(_services.BUS_INBOX, {
+                        "limit": min(limit, room), "wait_ms": int(POLL_S * 1000), "ack_ms": int(self._ack_s * 1000)},
+                        POLL_S + 10)
+                    limit = min(limit * 2, POLL_MESSAGES) if self._give(answer) >= limit else limit
+                pause = PAUSE_FIRST_S
             except MumegaError as error:
                 if self._closed or isinstance(error, ClosedError):
                     return
@@ -154,8 +181,12 @@ class HttpMailbox:
                     return
                 time.sleep(pause)
                 pause = min(pause * 2, PAUSE_MAX_S)
+            finally:
+                with self._changed:
+                    self._polling = None
 
-    def _give(self, answer: Dict[str, Any]) -> None:
+    def _give(self, answer: Dict[str, Any]) -> int:
+        """How many came."""
         messages = answer.get("messages")
         items = [item for item in messages if isinstance(item, dict)] if isinstance(messages, list) else []
         with self._changed:
@@ -163,12 +194,14 @@ class HttpMailbox:
                 id_ = _id_of(item)
                 if id_ in self._handled:
                     self._acks.append(id_)
-                elif id_ not in self._held and not self._closed:
+                elif self._closed:
+                    self._nacks.append({"ids": [wire.id_text(id_)], "reason": "not taken", "delay_ms": 0})
+                elif id_ not in self._held:
+                    self._wanted = False
                     self._held[id_] = float("inf")
                     self.feed.put(item)
             self._changed.notify_all()
-        waiting = answer.get("waiting")
-        settle(self.opened, (waiting if isinstance(waiting, int) else 0) + len(items))
+        return len(items)
 
     # ---- telling
 
@@ -224,6 +257,12 @@ class HttpMailbox:
         return bool(self._acks or self._nacks or self._extends or self._closed)
 
 
+def _count(answer: Dict[str, Any]) -> int:
+    """Messages in the inbox, by what a look at it gave."""
+    messages, waiting = answer.get("messages"), answer.get("waiting")
+    return (len(messages) if isinstance(messages, list) else 0) + (waiting if isinstance(waiting, int) else 0)
+
+
 def _id_of(item: Dict[str, Any]) -> bytes:
     try:
         return wire.id_bytes(str(item.get("id")))
@@ -273,6 +312,7 @@ class HttpChannel(threading.Thread):
                 pause = min(pause * 2, PAUSE_MAX_S)
         settle(self.opened, error=ClosedError("the subscription was closed"))
         self._way.not_at_close(self.close)
+        self._way.leave()
 
     def _listen(self) -> None:
         request = self._way.request(_services.BUS_LISTEN, {

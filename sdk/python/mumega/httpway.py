@@ -280,6 +280,17 @@ class HttpWay:
             self._drop()
         return response.status, b"".join(parts)
 
+    def cut(self, thread: int) -> None:
+        """Ends what a thread is calling."""
+        with self._lock:
+            connection = self._open.get(thread)
+        if connection is not None:
+            _cut(connection)
+
+    def leave(self) -> None:
+        """The calling thread makes no more calls: its connection is closed."""
+        self._drop()
+
     def _drop(self) -> None:
         connection = getattr(self._local, "connection", None)
         self._local.connection = None

@@ -30,6 +30,7 @@ class Feed:
         self._waiters: List[Callable[[], None]] = []
         self._on_taken = on_taken
         self._on_close = on_close
+        self._on_want: Optional[Callable[[], None]] = None
         self._ended = False
         self._error: Optional[BaseException] = None
         self.answer: Any = None
@@ -37,6 +38,10 @@ class Feed:
     def connect(self, on_taken: Optional[Callable[[], None]], on_close: Optional[Callable[[], None]]) -> None:
         """What the producer wants to hear of: an item was taken; nobody wants more. Called by the consumer's thread."""
         self._on_taken, self._on_close = on_taken, on_close
+
+    def when_wanted(self, on_want: Callable[[], None]) -> None:
+        """Called whenever the consumer finds nothing."""
+        self._on_want = on_want
 
     # ---- the producer's side
 
@@ -75,10 +80,6 @@ class Feed:
 
     # ---- the consumer's side
 
-    @property
-    def is_ended(self) -> bool:
-        return self._ended and not self._items
-
     def try_take(self) -> Any:
         """The next item; LookupError when there is none yet; Ended, or the error."""
         with self._ready:
@@ -90,6 +91,8 @@ class Feed:
     def take(self, timeout: Optional[float] = None) -> Any:
         """Waits for the next item, at most timeout seconds, then LookupError."""
         with self._ready:
+            if self._on_want and not self._items and not self._ended:
+                self._on_want()
             if not self._ready.wait_for(lambda: self._items or self._ended, timeout):
                 raise LookupError("no item in time")
             item = self._take()
@@ -138,6 +141,8 @@ class Feed:
         if self._items:
             return self._items.popleft()
         if not self._ended:
+            if self._on_want:
+                self._on_want()
             raise LookupError("no item yet")
         if self._error:
             raise self._error

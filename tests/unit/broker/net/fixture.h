@@ -21,6 +21,7 @@ struct client {
     const char *identity;
     struct uuid_source ids;
     uint8_t frame[FRAME_SIZE_MAX];
+    struct bytes rest; /* of it: records that were not taken yet */
     struct message received;
 };
 
@@ -40,6 +41,9 @@ int fixture_teardown(void **state);
 struct broker_options fixture_options(struct fixture *f);
 
 struct client *client_open(struct fixture *f, const char *identity, const struct curve_keys *keys);
+/* One that buffers at most so many frames of what it gets. */
+struct client *client_open_small(struct fixture *f, const char *identity,
+                                 const struct curve_keys *keys, int receive_frames);
 void client_close(struct client **client_p);
 struct uuid client_say(struct client *client, struct message record);
 /* The next record that is no heartbeat, within timeout_ms; NULL. */

@@ -391,6 +391,53 @@ a_burst_that_the_pipe_does_not_take_still_arrives_whole_and_in_order(void **stat
     client_close(&kasra);
 }
 
+/* More than its pipe, the kernel and the broker's buffer for it hold: what is too much is answered
+ * as busy, the rest waits. */
+static void
+a_service_that_starts_to_read_late_gets_all_that_waits_in_order(void **state)
+{
+    struct fixture *f = *state;
+    enum { REQUESTS = 1500, SIZE = 20000 };
+    static const uint8_t payload[SIZE];
+    static struct uuid sent[REQUESTS];
+    struct client *memory = client_open_small(f, "service:memory", &f->memory_keys, 1);
+    struct client *kasra = client_open(f, "agent:kasra", &f->kasra_keys);
+    client_serve(memory, "memory");
+    client_hello(kasra);
+    for (int i = 0; i < REQUESTS; i++) {
+        struct message record = question("service:memory");
+        record.ttl_ms = 60000;
+        record.payload = (struct bytes){payload, sizeof payload};
+        sent[i] = client_say(kasra, record);
+    }
+    int next = 0;
+    const struct message *record;
+    for (int i = 0; (record = client_take(memory, QUIET_MS)); i++) {
+        if (i % 100 == 0) {
+            client_say(memory, (struct message){.kind = KIND_HEARTBEAT});
+            client_say(kasra, (struct message){.kind = KIND_HEARTBEAT});
+        }
+        assert_int_equal(record->kind, KIND_REQUEST);
+        while (next < REQUESTS && !uuid_equal(&record->id, &sent[next]))
+            next++;
+        assert_true(next++ < REQUESTS); /* none twice, none out of order */
+        client_say(memory, (struct message){.kind = KIND_REPLY,
+                                            .correlation = record->id,
+                                            .target = text_of("agent:kasra")});
+    }
+    int refused = 0, taken = 0;
+    while (taken + refused < REQUESTS) {
+        record = client_take(kasra, AT_ONCE_MS);
+        assert_non_null(record);
+        assert_int_equal(record->kind, KIND_REPLY);
+        refused += record->status == STATUS_BUSY;
+        taken += record->status == STATUS_OK;
+    }
+    assert_true(taken > 200); /* what a pipe of 128 frames and 1 MiB hold, and more */
+    client_close(&memory);
+    client_close(&kasra);
+}
+
 static void
 a_port_that_is_taken_is_named_with_its_setting(void **state)
 {
@@ -478,6 +525,7 @@ main(void)
         TEST(a_frame_over_the_limit_is_not_even_received),
         TEST(a_peer_that_names_its_own_routing_id_is_cut),
         TEST(a_burst_that_the_pipe_does_not_take_still_arrives_whole_and_in_order),
+        TEST(a_service_that_starts_to_read_late_gets_all_that_waits_in_order),
         TEST(a_port_that_is_taken_is_named_with_its_setting),
         TEST(a_damaged_key_table_keeps_the_broker_from_starting),
         TEST(connections_that_say_nothing_do_not_keep_others_out),
