@@ -47,6 +47,7 @@ struct tap {
     uint64_t dropped;
     struct value held[HELD_MAX]; /* take_record() */
     size_t held_count;
+    bool listens;
     uint64_t since_us; /* monotonic */
     uint64_t heard_us; /* the last record */
 };
@@ -166,6 +167,17 @@ print_out(struct tap *tap)
     return good;
 }
 
+/* The first chunk says that from now on all is seen. */
+static void
+say_beginning(struct tap *tap)
+{
+    const char *what = !tap->tree    ? "listening, until Ctrl-C"
+                       : *tap->trace ? "waiting for the trace; Ctrl-C draws what came"
+                                     : "waiting for the next trace; Ctrl-C draws what came";
+    tap->listens = true;
+    fprintf(stderr, "sos tap: %s\n", what);
+}
+
 static bool
 take_chunk(void *context, struct bytes payload)
 {
@@ -173,6 +185,8 @@ take_chunk(void *context, struct bytes payload)
     struct error error = ERROR_INIT;
     uint64_t dropped = 0;
     tap->heard_us = clock_now(tap->cli->clock).monotonic_us;
+    if (!tap->listens)
+        say_beginning(tap);
     bool goes_on = tap_chunk_read(payload, &dropped, take_record, tap);
     goes_on = goes_on && show_held(tap);
     goes_on = take_dropped(tap, dropped) && goes_on;
@@ -223,9 +237,6 @@ static int
 listen_on(struct tap *tap, struct peer *peer, int signal_fd)
 {
     tap->since_us = clock_now(tap->cli->clock).monotonic_us;
-    if (tap->tree && tap->cli->json == false)
-        fprintf(stderr, "sos tap: waiting for %s; Ctrl-C draws what came\n",
-                *tap->trace ? "the trace" : "the next trace");
     for (;;) {
         struct error error = ERROR_INIT;
         enum status status = listen(tap, peer, signal_fd, &error);

@@ -206,6 +206,16 @@ add_bucket(struct top_figures *figures, const struct sample *sample)
     figures->counts[figures->bound_count++] = sample->value;
 }
 
+/* A gauge as a number to show: what cannot be one is cut. */
+static uint64_t
+whole(double value)
+{
+    const double most = 1e15;
+    if (!(value > 0))
+        return 0;
+    return (uint64_t)(value < most ? value : most);
+}
+
 static void
 add_sample(struct top_model *model, struct top_figures *figures, const struct sample *sample)
 {
@@ -229,7 +239,7 @@ add_sample(struct top_model *model, struct top_figures *figures, const struct sa
     else if (is_named(sample, "sos_bus_request_seconds_bucket"))
         add_bucket(figures, sample);
     else if (is_named(sample, "sos_bus_pending"))
-        model->pending = sample->value > 0 ? (uint64_t)sample->value : 0;
+        model->pending = whole(sample->value);
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
         if (is_named(sample, sums[i].name))
             *sums[i].figure += sample->value;

@@ -75,7 +75,7 @@ struct reader {
 static inline struct reader
 reader_of(struct bytes bytes)
 {
-    return (struct reader){bytes.data, bytes.size ? bytes.data + bytes.size : bytes.data};
+    return (struct reader){bytes.data, bytes.data ? bytes.data + bytes.size : NULL};
 }
 
 /* Reads the next scalar, or the head of the next container and leaves the

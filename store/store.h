@@ -118,7 +118,8 @@ enum status store_commit(struct store *store, const struct store_batch *batch, s
  * batch that only deletes is always allowed; one that puts little besides (STORE_SHRINK_BYTES for
  * each delete) down to a quarter of the reserve. The reserve that counts is at most an eighth of
  * the file system, at least STORE_RESERVE_MIN. Once refused for want of room, puts are taken again
- * when STORE_RESERVE_SLACK more is free. The disk is asked every 50 ms or 4 MiB at most. */
+ * when STORE_RESERVE_SLACK more is free. The disk is asked every 50 ms or 4 MiB at most. While it
+ * is full, what deleted rows still hold on it is given back in the background. */
 enum { STORE_RESERVE_MIN = 8 << 20, STORE_RESERVE_SLACK = 1 << 20, STORE_SHRINK_BYTES = 1024 };
 void store_set_reserve(struct store *store, uint64_t bytes);
 /* Would a commit that puts `more` bytes be refused so now? error then says what the commit would.

@@ -27,6 +27,8 @@ struct store_driver {
     void (*fault_after)(struct store *store, int calls);
     /* Of its disk; false when it cannot be told. */
     bool (*room)(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes);
+    /* Makes the room of deleted rows free, in the background. flush: rows were deleted since. */
+    void (*tidy)(struct store *store, bool flush);
     void (*pretend_room)(struct store *store, uint64_t free_bytes, uint64_t total_bytes);
 };
 

@@ -355,6 +355,13 @@ memory_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes)
 }
 
 static void
+memory_tidy(struct store *base, bool flush)
+{
+    (void)base;
+    (void)flush;
+}
+
+static void
 memory_pretend_room(struct store *base, uint64_t free_bytes, uint64_t total_bytes)
 {
     struct memory_store *store = memory_of(base);
@@ -372,6 +379,7 @@ static const struct store_driver memory_driver = {.close = memory_close,
                                                   .has_failed = memory_has_failed,
                                                   .fault_after = memory_fault_after,
                                                   .room = memory_room,
+                                                  .tidy = memory_tidy,
                                                   .pretend_room = memory_pretend_room};
 
 enum status

@@ -28,9 +28,11 @@
 enum { CACHE_SIZE = 32 << 20, RECOVER_TORN = 0, RECOVER_CLEAN = 1, LOCAL_KEY = 256 };
 
 /* Small on purpose: a swarm runs a dozen of these on a small machine. Automatic resuming after a
- * background error is off because it would begin a new log behind a torn one. Its own text log says
- * nothing after opening: this build of RocksDB ends the process when it writes to a text log that
- * could not be written before, and the disk that fails is the one that it would report on. */
+ * background error is off because it would begin a new log behind a torn one. Levels and tables are
+ * small because a compaction needs room for all that it writes before it frees what it read. Its
+ * own text log says nothing after opening: this build of RocksDB ends the process when it writes to
+ * a text log that could not be written before, and the disk that fails is the one that it would
+ * report on. */
 static const char OPTIONS[] = "track_and_verify_wals_in_manifest=true;"
                               "recycle_log_file_num=0;"
                               "wal_compression=kNoCompression;"
@@ -43,7 +45,10 @@ static const char OPTIONS[] = "track_and_verify_wals_in_manifest=true;"
                               "max_write_buffer_number=2;"
                               "max_total_wal_size=16777216;"
                               "max_manifest_file_size=4194304;"
-                              "max_open_files=128;"
+                              "max_bytes_for_level_base=33554432;"
+                              "target_file_size_base=8388608;"
+                              "max_compaction_bytes=33554432;"
+                              "max_open_files=256;"
                               "max_background_jobs=2;"
                               "max_file_opening_threads=1;"
                               "stats_dump_period_sec=0;"
@@ -327,6 +332,18 @@ make_writes(const struct store_batch *batch)
     return NULL;
 }
 
+/* Under the commit lock. A flush or compaction that failed ends all others, and writes would wait
+ * for them for ever, or fail later. */
+static bool
+has_failed(struct rocksdb_store *store)
+{
+    uint64_t errors = 0;
+    if (!store->failed &&
+        rocksdb_property_int(store->db, "rocksdb.background-errors", &errors) == 0 && errors > 0)
+        store->failed = true;
+    return store->failed;
+}
+
 /* Under the commit lock. */
 static enum status
 write_through(struct rocksdb_store *store, rocksdb_writebatch_t *writes, struct error *error)
@@ -353,7 +370,7 @@ rocksdb_store_commit(struct store *base, const struct store_batch *batch, struct
         return STATUS_NOMEM;
 
     pthread_mutex_lock(&store->commit_lock);
-    if (store->failed) {
+    if (has_failed(store)) {
         error_set(error, "store %s failed in an earlier write; it must be opened again",
                   store->path);
         status = STATUS_STORE_FAILED;
@@ -480,7 +497,7 @@ rocksdb_store_has_failed(struct store *base)
 {
     struct rocksdb_store *store = rocksdb_of(base);
     pthread_mutex_lock(&store->commit_lock);
-    bool failed = store->failed;
+    bool failed = has_failed(store);
     pthread_mutex_unlock(&store->commit_lock);
     return failed;
 }
@@ -500,6 +517,23 @@ rocksdb_store_room(struct store *base, uint64_t *free_bytes, uint64_t *total_byt
     *free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
     *total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
     return true;
+}
+
+static void
+rocksdb_store_tidy(struct store *base, bool flush)
+{
+    struct rocksdb_store *store = rocksdb_of(base);
+    char *message = NULL;
+    if (flush) {
+        rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+        rocksdb_flushoptions_set_wait(options, 0);
+        rocksdb_flush(store->db, options, &message);
+        rocksdb_flushoptions_destroy(options);
+        rocksdb_free(message);
+        message = NULL;
+    }
+    rocksdb_suggest_compact_range(store->db, NULL, 0, NULL, 0, &message);
+    rocksdb_free(message); /* what went wrong shows at the next write */
 }
 
 static void
@@ -549,6 +583,7 @@ static const struct store_driver rocksdb_driver = {.close = rocksdb_store_close,
                                                    .has_failed = rocksdb_store_has_failed,
                                                    .fault_after = rocksdb_store_fault_after,
                                                    .room = rocksdb_store_room,
+                                                   .tidy = rocksdb_store_tidy,
                                                    .pretend_room = rocksdb_store_pretend_room};
 
 static enum status

@@ -6,7 +6,12 @@
 
 #include "store/store_driver.h"
 
-enum { ASK_US = 50000, ASK_BYTES = 4 << 20 };
+enum {
+    ASK_US = 50000,
+    ASK_BYTES = 4 << 20,
+    TIDY_US = 1000000,
+    TIDY_STEPS = 6 /* deleted rows sink from level to level until they meet what they delete */
+};
 
 bool
 store_room_init(struct store_room *room)
@@ -99,6 +104,35 @@ only_shrinks(const struct store_room *room, uint64_t puts, uint64_t deletes)
     return puts <= deletes * STORE_SHRINK_BYTES && left_of(room) >= reserve_of(room) / 4;
 }
 
+/* Without writes nothing moves in a store, and rows that were deleted would keep their room for
+ * ever. */
+static bool
+tidy_is_due(struct store_room *room, bool *flush)
+{
+    uint64_t now_us = monotonic_us();
+    if (!room->full || now_us - room->tidied_us < TIDY_US)
+        return false;
+    *flush = room->deleted > 0;
+    if (*flush)
+        room->tidy_left = TIDY_STEPS;
+    if (room->tidy_left == 0)
+        return false;
+    room->tidy_left--;
+    room->deleted = 0;
+    room->tidied_us = now_us;
+    return true;
+}
+
+static void
+leave(struct store *store)
+{
+    bool flush;
+    bool tidies = tidy_is_due(&store->room, &flush);
+    pthread_mutex_unlock(&store->room.lock);
+    if (tidies)
+        store->driver->tidy(store, flush);
+}
+
 enum status
 store_room_admit(struct store *store, const struct store_batch *batch, struct error *error)
 {
@@ -115,9 +149,10 @@ store_room_admit(struct store *store, const struct store_batch *batch, struct er
             status = STATUS_STORE_FAILED;
         } else {
             room->written += puts;
+            room->deleted += deletes;
         }
     }
-    pthread_mutex_unlock(&room->lock);
+    leave(store);
     return status;
 }
 
@@ -142,7 +177,7 @@ store_is_full(struct store *store, uint64_t more, struct error *error)
         if (full)
             say_full(room, error);
     }
-    pthread_mutex_unlock(&room->lock);
+    leave(store);
     return full;
 }
 

@@ -22,6 +22,9 @@ struct store_room {
     uint64_t total_bytes;
     uint64_t written; /* since the disk was asked */
     uint64_t asked_us;
+    uint64_t deleted;   /* rows, since the store was tidied up */
+    unsigned tidy_left; /* steps of that */
+    uint64_t tidied_us;
 };
 
 bool store_room_init(struct store_room *room);

@@ -145,7 +145,7 @@ expire_lease(struct core *core, struct consumer *consumer)
         if (entry->extended_us <= core->now.monotonic_us)
             entry_again(core, entry);
     }
-    entry_tried(core, oldest(consumer), 0, "not acknowledged in time");
+    entry_tried(core, oldest(consumer), 0, text_of("not acknowledged in time"));
 }
 
 static void
@@ -179,7 +179,7 @@ fire(void *context, void *owner)
     } else if (consumer->closed) {
         expire_lease(core, consumer);
     } else {
-        entry_tried(core, entry, 0, "not acknowledged in time");
+        entry_tried(core, entry, 0, text_of("not acknowledged in time"));
     }
     inbox_look(core, inbox);
 }
@@ -240,7 +240,7 @@ mail_release(struct core *core, struct consumer **consumer_p, bool tried)
     struct inbox *inbox = consumer->inbox;
     struct entry *entry = oldest(consumer);
     if (tried && entry)
-        entry_tried(core, entry, entry_schedule_us(entry), "its receiver was lost");
+        entry_tried(core, entry, entry_schedule_us(entry), text_of("its receiver was lost"));
     while ((entry = oldest(consumer)))
         entry_again(core, entry);
     unlink_consumer(core, consumer);

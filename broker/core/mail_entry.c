@@ -197,11 +197,11 @@ question(struct entry *entry, enum mail_op_type type, struct text text)
 }
 
 void
-entry_tried(struct core *core, struct entry *entry, uint64_t delay_us, const char *reason)
+entry_tried(struct core *core, struct entry *entry, uint64_t delay_us, struct text reason)
 {
     entry->tries++;
     if (entry->tries >= MAIL_ATTEMPTS_MAX) {
-        if (entry_kill(core, entry, text_of(reason), NULL))
+        if (entry_kill(core, entry, reason, NULL))
             return;
         entry->tries--; /* no memory: it is tried once more */
         entry_delay(core, entry, MAIL_FAILED_US);

@@ -35,7 +35,7 @@ void entry_reading(struct core *core, struct entry *entry);
 /* Comes again after a while; nothing was tried. */
 void entry_delay(struct core *core, struct entry *entry, uint64_t delay_us);
 /* This delivery came to nothing: comes again after the delay, or becomes a dead letter. */
-void entry_tried(struct core *core, struct entry *entry, uint64_t delay_us, const char *reason);
+void entry_tried(struct core *core, struct entry *entry, uint64_t delay_us, struct text reason);
 /* 1, 2, 4 s: what its next redelivery waits for. */
 uint64_t entry_schedule_us(const struct entry *entry);
 

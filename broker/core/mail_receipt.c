@@ -38,7 +38,7 @@ nack(struct core *core, const struct receipt *receipt, struct entry *entry)
     }
     uint64_t delay_us = receipt->has_delay ? receipt->delay_us : entry_schedule_us(entry);
     if (out)
-        entry_tried(core, entry, delay_us, "not handled by its receiver");
+        entry_tried(core, entry, delay_us, receipt->reason);
     else if (entry->state == ENTRY_ENDING)
         return false;
     else if (receipt->has_delay)

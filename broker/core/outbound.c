@@ -190,8 +190,8 @@ send_first(struct core *core, struct peer *peer)
     if (core->sink.give && size >= OUTBOUND_GIVE_MIN)
         sent = core->sink.give(core->sink.context, peer->number, &parcel);
     else
-        sent = core->sink.send(core->sink.context, peer->number,
-                               (struct bytes){parcel->data, size});
+        sent =
+            core->sink.send(core->sink.context, peer->number, (struct bytes){parcel->data, size});
     if (sent != CORE_SENT)
         return sent;
     if (parcel)

@@ -215,6 +215,9 @@ make_tap(struct core *core, const struct tap_query *query, bool payload, struct 
     return STATUS_OK;
 }
 
+static bool send_records(struct core *core, struct tap *tap, uint64_t dropped, uint32_t count,
+                         struct bytes records);
+
 static void
 start(struct core *core, struct tap *tap)
 {
@@ -223,6 +226,7 @@ start(struct core *core, struct tap *tap)
                  TEXT_ARGS(tap->request->requester->identity));
     event_tell(core, "tap.started", "identity", tap->request->requester->identity);
     core->sink.tap_open(core->sink.context, &tap->opening);
+    send_records(core, tap, 0, 0, (struct bytes){NULL, 0}); /* from now on it sees all */
 }
 
 static void end_tap(struct core *core, struct request *request);

@@ -52,6 +52,7 @@ struct world {
     struct tap_gather *gather; /* the taps' worker, at hand */
     uint64_t sightings;
     size_t taps_open;
+    struct parcel *given; /* the last one, which may go back */
     struct tap_chunk *ready;
     uint64_t tickets[TICKETS]; /* lines of the audit trail that wait for the disk */
     size_t ticket_count;
@@ -224,6 +225,21 @@ sink_send(void *context, peer_number peer, struct bytes frame)
     if (slot->answer == CORE_GONE)
         slot->number = 0;
     return slot->number ? slot->answer : CORE_GONE;
+}
+
+static enum core_sent
+sink_give(void *context, peer_number peer, struct parcel **parcel_p)
+{
+    struct world *w = context;
+    struct parcel *parcel = *parcel_p;
+    ASSERT(parcel->size >= OUTBOUND_GIVE_MIN);
+    enum core_sent sent = sink_send(w, peer, (struct bytes){parcel->data, parcel->size});
+    if (sent != CORE_SENT)
+        return sent;
+    free(w->given);
+    w->given = parcel;
+    *parcel_p = NULL;
+    return CORE_SENT;
 }
 
 static void
@@ -528,7 +544,7 @@ pack_payload(struct world *w, const struct slot *slot, struct buffer *out)
         }
         break;
     case 4:
-        pack_bin(out, zeros, form & 64 ? CHUNK_SIZE_MAX : 700);
+        pack_bin(out, zeros, form & 64 ? CHUNK_SIZE_MAX : form & 128 ? 9000 : 700);
         break;
     default:
         raw = take_bytes(w, form / 6);
@@ -882,6 +898,8 @@ step(struct world *w)
         break;
     case 5:
         run_taps(w, event < 240);
+        if (w->given && event & 64)
+            core_take_back(w->core, &w->given);
         core_flush(w->core, w->now);
         ASSERT(list_is_empty(&w->core->sending.dirty));
         break;
@@ -962,6 +980,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.capability_key_count = 1;
     struct core_sink sink = {.context = &w,
                              .send = sink_send,
+                             .give = sink_give,
                              .cut = sink_cut,
                              .key_add = sink_key_add,
                              .key_revoke = sink_key_revoke,
@@ -986,6 +1005,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_that_nothing_is_left(&w);
     run_taps(&w, true);
     core_destroy(&w.core);
+    free(w.given);
     tap_gather_destroy(&w.gather);
     return 0;
 }

@@ -19,6 +19,7 @@ SIZE_MIB = 192
 RESERVE_MIB = SIZE_MIB // 8
 PAYLOAD = 60 * 1024
 MIB = 1 << 20
+REFUSALS = ((1011, "storage_full"), (1011, "storage_failed"), (1009, "storage_failed"))
 
 
 class DiskFull(unittest.TestCase):
@@ -32,6 +33,7 @@ class DiskFull(unittest.TestCase):
         self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
         self.ballast = os.path.join(self.disk, "ballast")
         self.quiet = []  # peers that have nothing to say
+        self.unsure = set()  # messages that may have been kept, though nobody said so
 
     def free(self):
         disk = os.statvfs(self.disk)
@@ -71,14 +73,32 @@ class DiskFull(unittest.TestCase):
 
     def put(self, peer, to, kept):
         """One message; the word it was refused with, or None."""
-        self.beat()
-        request = peer.send(SEND, os.urandom(PAYLOAD), target=to, type="note")
-        answer = self.answer(peer, request)
-        if answer["kind"] == ACK:
-            kept.append(request)
-            return None
-        self.assertEqual(answer["status"], 1011, answer)
-        return answer["payload"]["detail"]
+        request = None
+        while True:
+            self.beat()
+            request = peer.send(SEND, os.urandom(PAYLOAD), target=to, type="note",
+                                **({"id": request} if request else {}))
+            answer = self.answer(peer, request)
+            if answer["kind"] == ACK:
+                kept.append(request)
+                return None
+            word = answer["payload"]["detail"]
+            self.assertIn((answer["status"], word), REFUSALS, answer)
+            if word != "storage_failed":
+                return word
+            # The store itself ran out of room, tidying up: it is opened again by itself.
+            self.unsure.add(request)
+            time.sleep(0.1)  # nothing tells when
+
+    def fill_for_good(self, peer, kept):
+        """With mail, until the store has nothing left to tidy up and is full still."""
+        refused_since = None
+        while refused_since is None or time.monotonic() - refused_since < 2.5:
+            if self.put(peer, "agent:receiver", kept) is None:
+                refused_since = None
+            else:
+                refused_since = refused_since or time.monotonic()
+                time.sleep(0.1)
 
     def store(self, swarm, text):
         return swarm.http("POST", "memory", "/store", {"content": text, "agent_id": "agent:a"})
@@ -87,10 +107,10 @@ class DiskFull(unittest.TestCase):
         health = swarm.http("GET", "memory", "/health").json
         return health["status"] == "degraded" and health["checks"]["store"] == "storage full"
 
-    def receive_all(self, peer, count):
-        """Ids in the order in which they came, each acknowledged on disk."""
+    def receive_all(self, peer, kept):
+        """Each is acknowledged on disk."""
         request = peer.send(SUBSCRIBE, {"inbox": peer.identity, "ack_ms": 20000})
-        self.assertEqual(self.answer(peer, request)["seq"], count)
+        count = self.answer(peer, request)["seq"]
         got, ends = [], {}
         while len(got) < count or ends:
             record = peer.expect(lambda r: r["kind"] in (DELIVER, ACK, ERROR))
@@ -105,7 +125,8 @@ class DiskFull(unittest.TestCase):
                 time.sleep(0.05)  # nothing tells when there is some
             id_ = record["id"] if record["kind"] == DELIVER else ends.pop(record["correlation"])
             ends[peer.send(ACK, correlation=id_, flags=FLAG_CONFIRM)] = id_
-        return got
+        self.unsure -= set(kept)
+        self.assertEqual([id_ for id_ in got if id_ not in self.unsure], kept)
 
     def expect_event(self, listener, type_):
         event = listener.expect(lambda r: r["kind"] == EVENT and r["type"].startswith("storage"))
@@ -126,7 +147,7 @@ class DiskFull(unittest.TestCase):
                 self.quiet = []
             self.assertEqual(swarm.pids(), pids, "something was started again")
             with swarm.peer("agent:receiver") as peer:
-                self.assertEqual(self.receive_all(peer, len(kept)), kept)
+                self.receive_all(peer, kept)
             self.assertEqual(swarm.http("GET", "memory", f"/memories/{memory_id}").status, 200)
             self.assertEqual(self.checks_of(swarm)["status"], "ok")
 
@@ -145,7 +166,8 @@ class DiskFull(unittest.TestCase):
         leave = min(leave, RESERVE_MIB * MIB // 2)
         # Reads go on, of mail and of services; writes are refused in words.
         peek = sender.call("service:bus", "bus_mailboxes", {"pattern": "agent:receiver"})["payload"]
-        self.assertEqual(peek["mailboxes"][0]["waiting"] if kept else 0, len(kept))
+        waiting = peek["mailboxes"][0]["waiting"] if peek["mailboxes"] else 0
+        self.assertIn(waiting, range(len(kept), len(kept) + len(self.unsure) + 1))
         self.wait_while_full(leave, lambda: self.store(swarm, "a moment late").status != 200,
                              "writes of the service")
         self.fill(leave)
@@ -174,11 +196,10 @@ class DiskFull(unittest.TestCase):
         kept = []
         with Swarm("log_level=error", home=os.path.join(self.disk, "home")) as swarm:
             with swarm.peer("agent:sender") as sender, swarm.peer("agent:receiver") as receiver:
-                self.quiet = [receiver]
-                while self.put(sender, "agent:receiver", kept) is None:
-                    pass
+                self.quiet = [sender, receiver]
+                self.fill_for_good(sender, kept)
                 self.quiet = [sender]
-                self.assertEqual(self.receive_all(receiver, len(kept)), kept)
+                self.receive_all(receiver, kept)
                 boxes = sender.call("service:bus", "bus_mailboxes", {"pattern": "agent:receiver"})
                 self.assertEqual(boxes["payload"]["mailboxes"], [])
                 self.quiet = [sender, receiver]

@@ -111,7 +111,7 @@ class Mail(unittest.TestCase):
         dead = self.call(self.river, "bus_dead_list", agent_id=self.names[1])
         self.assertEqual(dead["count"], 1)
         letter = dead["dead_letters"][0]
-        self.assertEqual(letter["attempts"], 4, letter)
+        self.assertEqual((letter["attempts"], letter["reason"]), (4, "bad"), letter)
         self.assertNotIn("payload", letter["message"])
         whole = self.call(self.river, "bus_dead_get", agent_id=self.names[1], dead_id=letter["dead_id"])
         self.assertEqual(whole["message"]["payload"], {"poison": True})

@@ -121,7 +121,7 @@ class Client(unittest.TestCase):
         while not (dead := athena.bus.dead_list()["dead_letters"]):
             self.assertLess(time.monotonic(), end)
         self.assertEqual((dead[0]["message"]["id"], dead[0]["attempts"]), (sent.message_id, 4))
-        self.assertTrue(dead[0]["reason"])
+        self.assertEqual(dead[0]["reason"], "try 4")
         self.assertEqual(athena.bus.dead_get(dead[0]["dead_id"])["message"]["payload"], "poison")
         self.assertEqual(athena.bus.dead_replay(ids=[dead[0]["dead_id"]])["replayed"], 1)
         with inbox.get(10) as message:

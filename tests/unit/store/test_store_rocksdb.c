@@ -148,7 +148,8 @@ rocksdb_runs_with_the_options_that_were_asked_for(void **state)
                                     "write_buffer_size=8388608",
                                     "compression=kZSTD",
                                     "max_bgerror_resume_count=0",
-                                    "max_open_files=128",
+                                    "max_open_files=256",
+                                    "max_compaction_bytes=33554432",
                                     "info_log_level=FATAL_LEVEL",
                                     "index_type=kTwoLevelIndexSearch",
                                     "partition_filters=true"};

@@ -379,6 +379,7 @@ the_tap_shows_deliveries(void **state)
     two_agents(f);
     mail_listen(f, 2, river, 4, 1000);
     bus_ask(f, 1, "tap", MESSAGE_STREAM, buffer_text(&token), "kind", "deliver", NULL);
+    take_kind(f, 1, KIND_CHUNK); /* it begins */
     mail_send(f, 2, kasra, "x");
     mail_settle(f);
     assert_true(has_nothing(f, 1));

@@ -51,6 +51,17 @@ take_chunk(struct fixture *f, peer_number peer)
     return chunk;
 }
 
+/* A tap that begins: that is what its first chunk says. */
+static struct uuid
+open_tap(struct fixture *f, peer_number peer, struct text token, struct bytes filter)
+{
+    struct uuid id = tap(f, peer, token, filter);
+    struct chunk beginning = take_chunk(f, peer);
+    assert_int_equal(beginning.count, 0);
+    assert_int_equal(beginning.dropped, 0);
+    return id;
+}
+
 static bool
 says(const struct value *record, const char *key, const char *text)
 {
@@ -81,7 +92,7 @@ with_a_tap(struct fixture *f, const char *action, struct bytes filter)
     join_greeted(f, 1, "agent:kasra");
     join_service(f, 2, "memory", true, 0);
     join_greeted(f, 3, "agent:river");
-    tap(f, 1, buffer_text(&token), filter);
+    open_tap(f, 1, buffer_text(&token), filter);
     assert_true(has_nothing(f, 1));
     return token;
 }
@@ -152,7 +163,7 @@ filters_leave_out_what_does_not_match(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (int good = 0; good < 2; good++) {
             struct buffer filter = filter_of(rows[i].name, good ? rows[i].passes : rows[i].fails);
-            struct uuid id = tap(f, 1, buffer_text(&token), buffer_bytes(&filter));
+            struct uuid id = open_tap(f, 1, buffer_text(&token), buffer_bytes(&filter));
             assert_true(has_nothing(f, 1));
             ask_typed(f, 3, "memory_store", NO_TOKEN, (struct bytes){NULL, 0});
             if (good)
@@ -235,8 +246,10 @@ heartbeats_and_what_belongs_to_a_tap_are_left_out(void **state)
     struct buffer token = with_a_tap(f, "bus:tap", everything);
     say(f, 3, (struct message){.kind = KIND_HEARTBEAT});
     struct uuid id = tap(f, 1, buffer_text(&token), everything);
+    struct chunk beginning = take_chunk(f, 1);
     struct chunk chunk = take_chunk(f, 1);
-    assert_true(says(&chunk.records[0], "type", "tap")); /* another one's beginning */
+    assert_int_equal(beginning.count, 0);
+    assert_true(says(&chunk.records[0], "type", "tap")); /* another one's request */
     say(f, 1,
         (struct message){
             .kind = KIND_CONTROL, .correlation = id, .type = text_of("credit"), .seq = 1});
@@ -294,9 +307,8 @@ payloads_need_a_right_of_their_own(void **state)
     refuse_tap(f, buffer_text(&headers), payloads, STATUS_SCOPE_DENIED, "scope_denied");
     refuse_tap(f, buffer_text(&bodies), everything, STATUS_SCOPE_DENIED, "scope_denied");
 
-    tap(f, 1, buffer_text(&bodies), payloads);
-    tap(f, 1, buffer_text(&exact), everything);
-    fixture_tap_run(f);
+    open_tap(f, 1, buffer_text(&bodies), payloads);
+    open_tap(f, 1, buffer_text(&exact), everything);
     assert_int_equal(f->tap->open, 2);
     assert_int_equal(audited(f, "tap.started", "\"action\":\"bus:payload\""), 1);
     buffer_clear(&headers);
@@ -406,8 +418,11 @@ a_tap_begins_when_its_line_is_on_disk_and_its_end_is_audited(void **state)
     assert_int_equal(audited(f, "tap.started", "headers source=agent:*"), 1);
     assert_int_equal(f->tap->open, 0);
 
+    assert_true(has_nothing(f, 1));
+
     core_audited(f->core, f->tap->ticket, true, f->now);
     assert_int_equal(f->tap->open, 1);
+    assert_int_equal(take_chunk(f, 1).count, 0);
     say(f, 1, (struct message){.kind = KIND_CANCEL, .correlation = id});
     assert_int_equal(f->tap->open, 0);
     assert_int_equal(audited(f, "tap.ended", "0 records shown, 0 left out"), 1);
@@ -474,6 +489,10 @@ a_tap_that_gives_no_credit_loses_records_and_is_told_how_many(void **state)
     struct chunk chunk;
     uint64_t dropped = 0;
     double lost = 0;
+    assert_true(has_nothing(f, 1)); /* its credit went with its beginning */
+    say(f, 1,
+        (struct message){
+            .kind = KIND_CONTROL, .correlation = id, .type = text_of("credit"), .seq = 1});
     do {
         struct value payload, list;
         assert_true(value_parse(take_kind(f, 1, KIND_CHUNK)->payload, &payload));
@@ -530,8 +549,8 @@ taps_are_few_and_go_with_their_peer(void **state)
     struct buffer token = river_token(f, &river, "agent:kasra", "bus:tap", "bus:*");
     for (peer_number peer = 1; peer <= 4; peer++) {
         join_greeted(f, peer, "agent:kasra");
-        tap(f, peer, buffer_text(&token), buffer_bytes(&filter));
-        tap(f, peer, buffer_text(&token), buffer_bytes(&filter));
+        open_tap(f, peer, buffer_text(&token), buffer_bytes(&filter));
+        open_tap(f, peer, buffer_text(&token), buffer_bytes(&filter));
         tap(f, peer, buffer_text(&token), buffer_bytes(&filter));
         assert_refused(take_kind(f, peer, KIND_REPLY), STATUS_QUOTA_EXCEEDED, "quota_exceeded");
     }
@@ -542,7 +561,7 @@ taps_are_few_and_go_with_their_peer(void **state)
 
     core_disconnected(f->core, 1, f->now);
     assert_int_equal(f->tap->open, 6);
-    tap(f, 5, buffer_text(&token), buffer_bytes(&filter));
+    open_tap(f, 5, buffer_text(&token), buffer_bytes(&filter));
     assert_true(has_nothing(f, 5));
     assert_int_equal(f->tap->open, 7);
     buffer_clear(&filter);
