@@ -13,10 +13,15 @@ enum {
     NAME_MAX = 28,
     WHAT_MIN = 12,
     WHAT_MAX = 30,
-    FIXED_COLUMNS = 37, /* everything but names, what and notes */
-    NOTES_COLUMNS = 18, /* that are kept free for them where there is room */
+    FIXED_COLUMNS = 37,  /* everything but names, what and notes */
+    NARROW_COLUMNS = 26, /* the same without hours and sizes */
     NARROW = 100,
+    NOTES_COLUMNS = 18, /* that are kept free for them where there is room */
+    OK_COLUMNS = 4,     /* and where there is little */
+    NOTE_MAX = 64,
+    NOTE_MIN = 4, /* what is wrong is said even where it breaks the line */
     TIME_COLUMNS = 12,
+    HOURS_COLUMNS = 3, /* of it */
     ARROW_COLUMNS = 4,
     SIZE_COLUMNS = 7,
     TOOK_COLUMNS = 8,
@@ -59,6 +64,8 @@ struct tap_view {
     struct tap_calls *calls;
     size_t source_columns, target_columns, what_columns;
     size_t name_max, what_max;
+    bool narrow;
+    size_t fixed_columns;
     size_t columns_left; /* of the line under way */
     bool headed;
     uint64_t shown;
@@ -77,8 +84,10 @@ static void
 set_columns(struct tap_view *view)
 {
     size_t width = view->options.screen.width > 0 ? (size_t)view->options.screen.width : 200;
-    size_t notes = width < NARROW ? 0 : NOTES_COLUMNS;
-    size_t budget = width > FIXED_COLUMNS + notes ? width - FIXED_COLUMNS - notes : 0;
+    view->narrow = width < NARROW;
+    view->fixed_columns = view->narrow ? NARROW_COLUMNS : FIXED_COLUMNS;
+    size_t fixed = view->fixed_columns + (view->narrow ? OK_COLUMNS : NOTES_COLUMNS);
+    size_t budget = width > fixed ? width - fixed : 0;
     view->name_max = within(budget * 3 / 10, NAME_MIN, NAME_MAX);
     view->what_max = within(budget * 4 / 10, WHAT_MIN, WHAT_MAX);
     view->source_columns = within(16, NAME_MIN, view->name_max);
@@ -146,7 +155,8 @@ add_time(const struct tap_view *view, uint64_t at_us, struct buffer *out)
     else
         snprintf(text, sizeof text, "%02d:%02d:%02d.%03u", when.tm_hour, when.tm_min, when.tm_sec,
                  (unsigned)(at_us % 1000000 / 1000));
-    screen_cell(&view->options.screen, out, text_of(text), TIME_COLUMNS, STYLE_DIM);
+    size_t from = view->narrow ? HOURS_COLUMNS : 0;
+    screen_cell(&view->options.screen, out, text_of(text + from), TIME_COLUMNS - from, STYLE_DIM);
     buffer_append_byte(out, ' ');
 }
 
@@ -243,10 +253,12 @@ add_numbers(const struct tap_view *view, const struct tap_entry *entry, bool tim
 {
     const struct screen *screen = &view->options.screen;
     char text[32] = "";
-    screen_size(entry->size, text, sizeof text);
-    screen_cell_right(screen, out, text_of(text), SIZE_COLUMNS, STYLE_DIM);
-    buffer_append_byte(out, ' ');
-    text[0] = '\0';
+    if (!view->narrow) {
+        screen_size(entry->size, text, sizeof text);
+        screen_cell_right(screen, out, text_of(text), SIZE_COLUMNS, STYLE_DIM);
+        buffer_append_byte(out, ' ');
+        text[0] = '\0';
+    }
     if (timed)
         screen_duration(screen, took_us, text, sizeof text);
     screen_cell_right(screen, out, text_of(text), TOOK_COLUMNS, style_of_duration(took_us));
@@ -259,14 +271,19 @@ static void
 add_note(struct tap_view *view, struct buffer *out, const char *label, struct text text,
          enum screen_style style)
 {
-    size_t columns = 2 + strlen(label) + screen_columns(text);
-    if (text.size == 0 || (columns > view->columns_left && style != STYLE_RED))
+    size_t before = 2 + strlen(label);
+    size_t room = view->columns_left > before ? view->columns_left - before : 0;
+    size_t columns = screen_columns(text);
+    size_t width = columns < NOTE_MAX ? columns : NOTE_MAX;
+    if (columns == 0 || (width > room && style != STYLE_RED))
         return;
-    view->columns_left -= columns < view->columns_left ? columns : view->columns_left;
+    if (width > room && room >= NOTE_MIN)
+        width = room;
+    view->columns_left = room > width ? room - width : 0;
     buffer_append_string(out, "  ");
     screen_begin(&view->options.screen, out, style);
     buffer_append_string(out, label);
-    screen_cell(&view->options.screen, out, text, text.size > 64 ? 64 : 0, STYLE_PLAIN);
+    screen_cell(&view->options.screen, out, text, width, STYLE_PLAIN);
     screen_end(&view->options.screen, out, style);
 }
 
@@ -339,13 +356,14 @@ add_head(struct tap_view *view, struct buffer *out)
     if (view->headed || !screen->terminal)
         return;
     view->headed = true;
-    screen_cell(screen, out, text_of("TIME"), TIME_COLUMNS + 1, STYLE_DIM);
+    screen_cell(screen, out, text_of("TIME"), TIME_COLUMNS + 1 - (view->narrow ? HOURS_COLUMNS : 0),
+                STYLE_DIM);
     screen_cell(screen, out, text_of("FROM"), view->source_columns + 1, STYLE_DIM);
     screen_cell(screen, out, text_of(""), ARROW_COLUMNS + 1, STYLE_DIM);
     screen_cell(screen, out, text_of("TO"), view->target_columns + 1, STYLE_DIM);
     screen_cell(screen, out, text_of("WHAT"), view->what_columns + 1, STYLE_DIM);
-    screen_cell_right(screen, out, text_of("SIZE"), SIZE_COLUMNS, STYLE_DIM);
-    buffer_append_byte(out, ' ');
+    if (!view->narrow)
+        screen_cell_right(screen, out, text_of("SIZE "), SIZE_COLUMNS + 1, STYLE_DIM);
     screen_cell_right(screen, out, text_of("TOOK"), TOOK_COLUMNS, STYLE_DIM);
     buffer_append_byte(out, '\n');
 }
@@ -386,7 +404,8 @@ tap_view_line(struct tap_view *view, const struct tap_entry *entry, struct buffe
     add_what(view, entry, lost, out);
     add_numbers(view, entry, is_end && entry->at_us >= ended.at_us,
                 is_end ? entry->at_us - ended.at_us : 0, out);
-    size_t used = FIXED_COLUMNS + view->source_columns + view->target_columns + view->what_columns;
+    size_t used =
+        view->fixed_columns + view->source_columns + view->target_columns + view->what_columns;
     size_t width = view->options.screen.width > 0 ? (size_t)view->options.screen.width : SIZE_MAX;
     view->columns_left = width > used ? width - used : 0;
     add_notes(view, entry, is_end ? &ended : NULL, lost, out);

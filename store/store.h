@@ -117,7 +117,8 @@ enum status store_commit(struct store *store, const struct store_batch *batch, s
  * less free: STORE_FAILED with the word "storage_full", nothing written, and the store goes on. A
  * batch that only deletes is always allowed; one that puts little besides (STORE_SHRINK_BYTES for
  * each delete) down to a quarter of the reserve. The reserve that counts is at most an eighth of
- * the file system, at least STORE_RESERVE_MIN. Once refused for want of room, puts are taken again
+ * the file system, at least STORE_RESERVE_MIN; to it comes what the store may need at any time to
+ * rewrite its files. Once refused for want of room, puts are taken again
  * when STORE_RESERVE_SLACK more is free. The disk is asked every 50 ms or 4 MiB at most. While it
  * is full, what deleted rows still hold on it is given back in the background. */
 enum { STORE_RESERVE_MIN = 8 << 20, STORE_RESERVE_SLACK = 1 << 20, STORE_SHRINK_BYTES = 1024 };

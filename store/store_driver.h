@@ -25,8 +25,10 @@ struct store_driver {
     uint64_t (*size)(struct store *store);
     bool (*has_failed)(struct store *store);
     void (*fault_after)(struct store *store, int calls);
-    /* Of its disk; false when it cannot be told. */
-    bool (*room)(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes);
+    /* Of its disk, and what the store itself may need for a while at any time, beside the rows that
+     * are put; false when it cannot be told. */
+    bool (*room)(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes,
+                 uint64_t *needed_bytes);
     /* Makes the room of deleted rows free, in the background. flush: rows were deleted since. */
     void (*tidy)(struct store *store, bool flush);
     void (*pretend_room)(struct store *store, uint64_t free_bytes, uint64_t total_bytes);

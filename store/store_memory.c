@@ -346,11 +346,12 @@ memory_has_failed(struct store *store)
 }
 
 static bool
-memory_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes)
+memory_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes, uint64_t *needed_bytes)
 {
     struct memory_store *store = memory_of(base);
     *free_bytes = store->free_bytes;
     *total_bytes = store->total_bytes;
+    *needed_bytes = 0;
     return true;
 }
 

@@ -27,6 +27,9 @@
 
 enum { CACHE_SIZE = 32 << 20, RECOVER_TORN = 0, RECOVER_CLEAN = 1, LOCAL_KEY = 256 };
 
+/* As in OPTIONS below. */
+enum { TABLE_SIZE = 8 << 20, LEVEL_SIZE = 32 << 20, COMPACTION_SIZE = 32 << 20 };
+
 /* Small on purpose: a swarm runs a dozen of these on a small machine. Automatic resuming after a
  * background error is off because it would begin a new log behind a torn one. Levels and tables are
  * small because a compaction needs room for all that it writes before it frees what it read. Its
@@ -508,12 +511,28 @@ rocksdb_store_size(struct store *base)
     return store_folder_size(rocksdb_of(base)->folder);
 }
 
+/* A compaction writes as much as it reads, at most, before it frees that: all tables of the first
+ * level with those of the second that they meet, or a few of any other level. */
+static uint64_t
+compaction_bytes(struct rocksdb_store *store)
+{
+    uint64_t tables = 0;
+    uint64_t fresh = 0;
+    if (rocksdb_property_int(store->db, "rocksdb.live-sst-files-size", &tables) != 0 ||
+        rocksdb_property_int(store->db, "rocksdb.num-files-at-level0", &fresh) != 0)
+        return 0;
+    uint64_t most = fresh * TABLE_SIZE + LEVEL_SIZE + COMPACTION_SIZE;
+    return tables < most ? tables : most;
+}
+
 static bool
-rocksdb_store_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes)
+rocksdb_store_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes,
+                   uint64_t *needed_bytes)
 {
     struct statvfs disk;
     if (fstatvfs(rocksdb_of(base)->folder, &disk) != 0)
         return false;
+    *needed_bytes = compaction_bytes(rocksdb_of(base));
     *free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
     *total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
     return true;

@@ -41,7 +41,8 @@ ask(struct store *store)
     uint64_t now_us = monotonic_us();
     if (room->known && now_us - room->asked_us < ASK_US && room->written < ASK_BYTES)
         return;
-    room->known = store->driver->room(store, &room->free_bytes, &room->total_bytes);
+    room->known =
+        store->driver->room(store, &room->free_bytes, &room->total_bytes, &room->needed_bytes);
     room->asked_us = now_us;
     room->written = 0;
 }
@@ -54,6 +55,13 @@ reserve_of(const struct store_room *room)
     return reserve < STORE_RESERVE_MIN ? STORE_RESERVE_MIN : reserve;
 }
 
+/* What puts leave alone. */
+static uint64_t
+kept_free(const struct store_room *room)
+{
+    return reserve_of(room) + room->needed_bytes;
+}
+
 /* What can be relied on: as the disk said, less what was written since. */
 static uint64_t
 left_of(const struct store_room *room)
@@ -64,7 +72,7 @@ left_of(const struct store_room *room)
 static bool
 has_room(struct store_room *room, uint64_t more)
 {
-    uint64_t reserve = reserve_of(room);
+    uint64_t reserve = kept_free(room);
     uint64_t left = left_of(room);
     uint64_t spare = left > reserve ? left - reserve : 0;
     if (spare >= STORE_RESERVE_SLACK)
@@ -79,7 +87,7 @@ say_full(const struct store_room *room, struct error *error)
 {
     error_set_word(error, "storage_full",
                    "the disk is full: %" PRIu64 " bytes are free, %" PRIu64 " are kept in reserve",
-                   left_of(room), reserve_of(room));
+                   left_of(room), kept_free(room));
 }
 
 /* Bytes of all puts; *deletes: how many rows go. */

@@ -20,7 +20,8 @@ struct store_room {
     uint64_t wanted; /* the reserve that was set */
     uint64_t free_bytes;
     uint64_t total_bytes;
-    uint64_t written; /* since the disk was asked */
+    uint64_t needed_bytes; /* by the store itself */
+    uint64_t written;      /* since the disk was asked */
     uint64_t asked_us;
     uint64_t deleted;   /* rows, since the store was tidied up */
     unsigned tidy_left; /* steps of that */

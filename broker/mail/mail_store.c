@@ -10,6 +10,7 @@ enum {
     LOOK_US = 250000, /* for room, while the disk is full */
     BACK_OFF_MIN_US = 500000,
     BACK_OFF_MAX_US = 15000000,
+    CALM_US = 10000000,
     PROBE_SIZE = 64 * 1024,
     PATH_MAX_SIZE = 4096
 };
@@ -69,16 +70,25 @@ set_health(struct mail_store *store, enum mail_health health, const char *why)
         log_info(logger, "inboxes take mail again");
 }
 
+/* What fails again soon after it was opened is tried less and less often. */
+static void
+plan_retry(struct mail_store *store, uint64_t now_us)
+{
+    bool soon = store->back_off_us > 0 && now_us - store->opened_us < CALM_US;
+    uint64_t longer_us =
+        store->back_off_us * 2 < BACK_OFF_MAX_US ? store->back_off_us * 2 : BACK_OFF_MAX_US;
+    store->back_off_us = soon ? longer_us : BACK_OFF_MIN_US;
+    store->retry_us = now_us + store->back_off_us;
+}
+
 static void
 look_after(struct mail_store *store)
 {
     struct error error = ERROR_INIT;
     uint64_t now_us = now_of(store).monotonic_us;
     if (store_has_failed(store->store)) {
-        if (store->health != MAIL_HEALTH_FAILED) {
-            store->back_off_us = BACK_OFF_MIN_US;
-            store->retry_us = now_us + store->back_off_us;
-        }
+        if (store->health != MAIL_HEALTH_FAILED)
+            plan_retry(store, now_us);
         set_health(store, MAIL_HEALTH_FAILED, "a write failed; the store is opened again");
     } else if (store_is_full(store->store, 0, &error)) {
         store->retry_us = now_us + LOOK_US;
@@ -146,6 +156,7 @@ open_again(struct mail_store *store, struct mail_op **arrived, struct error *err
         return status;
     }
     mailbox_close(&store->before);
+    store->opened_us = now_of(store).monotonic_us;
     return STATUS_OK;
 }
 
@@ -158,9 +169,8 @@ retry(struct mail_store *store, struct mail_op **arrived)
         return;
     }
     log_warn(store->options->logger, "inboxes still cannot be written: %s", error.message);
-    store->back_off_us =
-        store->back_off_us * 2 < BACK_OFF_MAX_US ? store->back_off_us * 2 : BACK_OFF_MAX_US;
-    store->retry_us = now_of(store).monotonic_us + store->back_off_us;
+    store->opened_us = now_of(store).monotonic_us;
+    plan_retry(store, store->opened_us);
 }
 
 /* ---- work */

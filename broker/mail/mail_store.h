@@ -15,6 +15,7 @@ struct mail_store {
     uint64_t expired;  /* of mailboxes that were closed */
     uint64_t retry_us; /* monotonic: when to try again while it failed, to look while it is full */
     uint64_t back_off_us;
+    uint64_t opened_us; /* monotonic: when it was opened again */
 };
 
 /* options: borrowed. */
