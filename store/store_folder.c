@@ -229,8 +229,15 @@ list_files(int descriptor, struct listing *listing, struct error *error)
     return status;
 }
 
-uint64_t
-store_folder_size(int descriptor)
+static bool
+is_table(const char *name)
+{
+    return is_numbered(name, ".sst");
+}
+
+/* which: NULL for all. */
+static uint64_t
+sum_files(int descriptor, bool (*which)(const char *name))
 {
     uint64_t size = 0;
     DIR *folder = open_listing(descriptor);
@@ -238,12 +245,25 @@ store_folder_size(int descriptor)
         return 0;
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         struct stat info;
-        if (fstatat(dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        if ((!which || which(entry->d_name)) &&
+            fstatat(dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISREG(info.st_mode))
             size += (uint64_t)info.st_size;
     }
     closedir(folder);
     return size;
+}
+
+uint64_t
+store_folder_size(int descriptor)
+{
+    return sum_files(descriptor, NULL);
+}
+
+uint64_t
+store_folder_tables(int descriptor)
+{
+    return sum_files(descriptor, is_table);
 }
 
 /* ---- examination */

@@ -39,6 +39,9 @@ enum status store_folder_verify_logs(int descriptor, bool may_be_torn, struct er
 /* Bytes of all files in it; 0 when they cannot be listed. */
 uint64_t store_folder_size(int descriptor);
 
+/* The same of its tables alone. */
+uint64_t store_folder_tables(int descriptor);
+
 /* Makes the entry of path in its parent durable. */
 enum status store_folder_sync_parent(const char *path, struct error *error);
 

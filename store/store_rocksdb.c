@@ -22,17 +22,15 @@
 #include <rocksdb/c.h>
 
 #include "kernel/assert.h"
+#include "store/store_compaction.h"
 #include "store/store_folder.h"
 #include "store/store_verify.h"
 
 enum { CACHE_SIZE = 32 << 20, RECOVER_TORN = 0, RECOVER_CLEAN = 1, LOCAL_KEY = 256 };
 
-/* As in OPTIONS below. */
-enum { TABLE_SIZE = 8 << 20, LEVEL_SIZE = 32 << 20, COMPACTION_SIZE = 32 << 20 };
-
 /* Small on purpose: a swarm runs a dozen of these on a small machine. Automatic resuming after a
  * background error is off because it would begin a new log behind a torn one. Levels and tables are
- * small because a compaction needs room for all that it writes before it frees what it read. Its
+ * small because compactions need room, and they begin when there is some (store_compaction.h). Its
  * own text log says nothing after opening: this build of RocksDB ends the process when it writes to
  * a text log that could not be written before, and the disk that fails is the one that it would
  * report on. */
@@ -48,6 +46,7 @@ static const char OPTIONS[] = "track_and_verify_wals_in_manifest=true;"
                               "max_write_buffer_number=2;"
                               "max_total_wal_size=16777216;"
                               "max_manifest_file_size=4194304;"
+                              "disable_auto_compactions=true;"
                               "max_bytes_for_level_base=33554432;"
                               "target_file_size_base=8388608;"
                               "max_compaction_bytes=33554432;"
@@ -70,6 +69,7 @@ struct rocksdb_store {
     rocksdb_writeoptions_t *writing;
     pthread_mutex_t commit_lock;
     bool failed; /* under commit_lock */
+    struct store_compaction compaction;
 };
 
 /* One block cache for all stores of the process: memory is the process's, not a store's. */
@@ -511,20 +511,6 @@ rocksdb_store_size(struct store *base)
     return store_folder_size(rocksdb_of(base)->folder);
 }
 
-/* A compaction writes as much as it reads, at most, before it frees that: all tables of the first
- * level with those of the second that they meet, or a few of any other level. */
-static uint64_t
-compaction_bytes(struct rocksdb_store *store)
-{
-    uint64_t tables = 0;
-    uint64_t fresh = 0;
-    if (rocksdb_property_int(store->db, "rocksdb.live-sst-files-size", &tables) != 0 ||
-        rocksdb_property_int(store->db, "rocksdb.num-files-at-level0", &fresh) != 0)
-        return 0;
-    uint64_t most = fresh * TABLE_SIZE + LEVEL_SIZE + COMPACTION_SIZE;
-    return tables < most ? tables : most;
-}
-
 static bool
 rocksdb_store_room(struct store *base, uint64_t *free_bytes, uint64_t *total_bytes,
                    uint64_t *needed_bytes)
@@ -532,27 +518,16 @@ rocksdb_store_room(struct store *base, uint64_t *free_bytes, uint64_t *total_byt
     struct statvfs disk;
     if (fstatvfs(rocksdb_of(base)->folder, &disk) != 0)
         return false;
-    *needed_bytes = compaction_bytes(rocksdb_of(base));
     *free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
     *total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+    *needed_bytes = store_compaction_needs(&rocksdb_of(base)->compaction, *free_bytes);
     return true;
 }
 
 static void
 rocksdb_store_tidy(struct store *base, bool flush)
 {
-    struct rocksdb_store *store = rocksdb_of(base);
-    char *message = NULL;
-    if (flush) {
-        rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
-        rocksdb_flushoptions_set_wait(options, 0);
-        rocksdb_flush(store->db, options, &message);
-        rocksdb_flushoptions_destroy(options);
-        rocksdb_free(message);
-        message = NULL;
-    }
-    rocksdb_suggest_compact_range(store->db, NULL, 0, NULL, 0, &message);
-    rocksdb_free(message); /* what went wrong shows at the next write */
+    store_compaction_tidy(&rocksdb_of(base)->compaction, flush);
 }
 
 static void
@@ -660,6 +635,7 @@ open_database(struct rocksdb_store *store, const struct store_files *files, stru
 
     store->db = rocksdb_open(options, store->path, &message);
     rocksdb_options_destroy(options);
+    store->compaction = (struct store_compaction){.db = store->db, .folder = store->folder};
     if (!message)
         return STATUS_OK;
     /* Our own lock is held: RocksDB's is somebody's who is not a store, such as ldb. Its C
@@ -734,6 +710,7 @@ store_open(struct store **store_p, const char *folder, uint32_t schema, const st
         status = store_begin(&store->base, schema, !has_rows(store), error);
     if (status != STATUS_OK)
         goto fail;
+    store_room_look(&store->base);
     *store_p = &store->base;
     return STATUS_OK;
 

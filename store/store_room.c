@@ -47,6 +47,14 @@ ask(struct store *store)
     room->written = 0;
 }
 
+void
+store_room_look(struct store *store)
+{
+    pthread_mutex_lock(&store->room.lock);
+    ask(store);
+    pthread_mutex_unlock(&store->room.lock);
+}
+
 static uint64_t
 reserve_of(const struct store_room *room)
 {
@@ -147,18 +155,16 @@ store_room_admit(struct store *store, const struct store_batch *batch, struct er
     struct store_room *room = &store->room;
     enum status status = STATUS_OK;
     pthread_mutex_lock(&room->lock);
-    if (room->guarded) {
-        uint64_t deletes;
-        uint64_t puts = count_puts(batch, &deletes);
-        ask(store);
-        if (puts > 0 && room->known && !has_room(room, puts) &&
-            !only_shrinks(room, puts, deletes)) {
-            say_full(room, error);
-            status = STATUS_STORE_FAILED;
-        } else {
-            room->written += puts;
-            room->deleted += deletes;
-        }
+    uint64_t deletes;
+    uint64_t puts = count_puts(batch, &deletes);
+    ask(store);
+    if (room->guarded && room->known && puts > 0 && !has_room(room, puts) &&
+        !only_shrinks(room, puts, deletes)) {
+        say_full(room, error);
+        status = STATUS_STORE_FAILED;
+    } else {
+        room->written += puts;
+        room->deleted += deletes;
     }
     leave(store);
     return status;

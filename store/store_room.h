@@ -31,6 +31,9 @@ struct store_room {
 bool store_room_init(struct store_room *room);
 void store_room_clear(struct store_room *room);
 
+/* Asks the disk, once: for a driver that has just opened. */
+void store_room_look(struct store *store);
+
 /* May the batch be written? OK, or STORE_FAILED with the word "storage_full". */
 enum status store_room_admit(struct store *store, const struct store_batch *batch,
                              struct error *error);

@@ -296,6 +296,34 @@ rows_survive_the_flush_of_many_write_buffers(void **state)
     store_close(&store);
 }
 
+/* Compactions begin only while there is room for them (store_compaction.h): here there is. */
+static void
+rows_written_over_do_not_pile_up(void **state)
+{
+    enum { KEYS = 8, ROUNDS = 16, VALUE = 1 << 20, LIMIT_MIB = 72, PATIENCE = 400 };
+    struct fixture *fixture = *state;
+    struct store *store = fixture_open(fixture, fixture->folder);
+    uint8_t *value = malloc(VALUE);
+    uint64_t random = 1;
+    assert_non_null(value);
+
+    for (int i = 0; i < KEYS * ROUNDS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i % KEYS);
+        for (size_t byte = 0; byte < VALUE; byte++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            value[byte] = (uint8_t)(random >> 56);
+        }
+        assert_int_equal(
+            store_put_status(store, key, (struct bytes){value, VALUE}, &fixture->error), STATUS_OK);
+    }
+    for (int i = 0; i < PATIENCE && store_size(store) > (uint64_t)LIMIT_MIB << 20; i++)
+        usleep(50000); /* RocksDB tells nobody when it has done it */
+    assert_in_range(store_size(store) >> 20, KEYS, LIMIT_MIB);
+    free(value);
+    store_close(&store);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int
@@ -314,6 +342,7 @@ main(void)
         TEST(verify_finds_a_flipped_byte_in_a_table),
         TEST(verify_finds_a_flipped_byte_in_the_live_log),
         TEST(rows_survive_the_flush_of_many_write_buffers),
+        TEST(rows_written_over_do_not_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
