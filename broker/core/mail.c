@@ -94,8 +94,9 @@ ticket_answered(struct core *core, struct mail_op *op)
 }
 
 static void
-append_answered(struct core *core, struct mail_op *op)
+append_answered(struct core *core, struct mail_op **op_p)
 {
+    struct mail_op *op = *op_p;
     if (op->tag & MAIL_TICKET_TAG) {
         send_count(core, op->status, op->count, &op->error);
         ticket_answered(core, op);
@@ -105,7 +106,7 @@ append_answered(struct core *core, struct mail_op *op)
     if (op->squad || op->due_us != 0)
         return;
     if (op->status == STATUS_OK && op->count > 0)
-        inbox_arrived(core, op);
+        inbox_arrived(core, op_p);
     /* It may be there: since an answer that did not know, or since one before the sender asked
      * again. */
     else if (op->status == STATUS_OK || op->status == STATUS_UNKNOWN_OUTCOME)
@@ -118,7 +119,7 @@ take_answer(struct core *core, struct mail_op **op_p)
     struct mail_op *op = *op_p;
     switch (op->type) {
     case MAIL_APPEND:
-        append_answered(core, op);
+        append_answered(core, op_p);
         return;
     case MAIL_READ:
         if (op->tag & MAIL_TICKET_TAG)
@@ -148,7 +149,7 @@ mail_done(struct core *core, struct mail_op **op_p)
 {
     struct mail *mail = core->mail;
     if ((*op_p)->type == MAIL_ARRIVED) {
-        inbox_arrived(core, *op_p);
+        inbox_arrived(core, op_p);
     } else {
         mail->asked -= mail->asked > 0;
         take_answer(core, op_p);

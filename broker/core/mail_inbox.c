@@ -7,6 +7,7 @@
 #include "broker/core/mail_consumer.h"
 #include "broker/core/mail_entry.h"
 #include "broker/core/mail_form.h"
+#include "broker/core/mail_ready.h"
 #include "broker/core/mail_take.h"
 
 /* ---- the table */
@@ -52,65 +53,6 @@ inbox_make(struct core *core, struct text name)
     struct bytes key = {(const uint8_t *)inbox->name.data, inbox->name.size};
     table_insert(&mail->inboxes, &inbox->node, table_hash(&mail->inboxes, key));
     return inbox;
-}
-
-/* ---- rows in memory */
-
-static void
-drop_first_ready(struct core *core, struct inbox *inbox)
-{
-    struct mail_op *op = inbox->ready;
-    inbox->ready = op->next;
-    if (!inbox->ready)
-        inbox->ready_end = &inbox->ready;
-    inbox->ready_rows -= op->row_count - inbox->ready_at;
-    inbox->ready_at = 0;
-    inbox->ready_bytes -= op->out.size;
-    core->mail->ready_bytes -= op->out.size;
-    mail_op_destroy(&op);
-}
-
-/* They can be read again. */
-static void
-drop_ready(struct core *core, struct inbox *inbox)
-{
-    if (!inbox->ready)
-        return;
-    while (inbox->ready)
-        drop_first_ready(core, inbox);
-    inbox->read = inbox->given;
-    inbox->more = true;
-}
-
-/* The next row to be given out, NULL when none is in memory. */
-static const struct mail_row *
-next_ready(struct core *core, struct inbox *inbox, struct bytes *record)
-{
-    while (inbox->ready) {
-        const struct mail_op *op = inbox->ready;
-        while (inbox->ready_at < op->row_count) {
-            const struct mail_row *row = &op->rows[inbox->ready_at];
-            if (!mail_form_is_expired(row->expires_us, core->now.wall_us)) {
-                *record = (struct bytes){op->out.data + row->offset, row->record_size};
-                return row;
-            }
-            inbox->given = row->seq;
-            inbox->ready_at++;
-            inbox->ready_rows--;
-        }
-        drop_first_ready(core, inbox);
-    }
-    return NULL;
-}
-
-static void
-pass_ready(struct core *core, struct inbox *inbox)
-{
-    inbox->given = inbox->ready->rows[inbox->ready_at].seq;
-    inbox->ready_at++;
-    inbox->ready_rows--;
-    if (inbox->ready_at == inbox->ready->row_count)
-        drop_first_ready(core, inbox);
 }
 
 /* ---- giving out */
@@ -191,11 +133,11 @@ give_ready(struct core *core, struct inbox *inbox)
 {
     struct bytes record;
     const struct mail_row *row;
-    while (takes_new(inbox) && (row = next_ready(core, inbox, &record))) {
+    while (takes_new(inbox) && (row = ready_next(core, inbox, &record))) {
         struct mail_stamp stamp = {row->seq, row->expires_us, row->attempts};
         if (!give(core, inbox, NULL, record, &stamp))
             return;
-        pass_ready(core, inbox);
+        ready_pass(core, inbox);
     }
 }
 
@@ -301,7 +243,7 @@ inbox_settle(struct core *core, struct inbox *inbox)
 {
     if (inbox->consumer_count > 0 || inbox->busy || core->mail->closing)
         return;
-    drop_ready(core, inbox);
+    ready_drop(core, inbox);
     if (inbox->entry_count == 0)
         inbox_free(core, inbox);
     else if (inbox->timer.place == 0)
@@ -317,7 +259,7 @@ inbox_look(struct core *core, struct inbox *inbox)
     if (inbox->room > 0)
         pump(core, inbox);
     if (inbox->ready && core->mail->ready_bytes > MAIL_READY_BYTES_MAX)
-        drop_ready(core, inbox);
+        ready_drop(core, inbox);
     if (!list_is_empty(&inbox->takes))
         takes_look(core, inbox);
     inbox->busy = false;
@@ -350,8 +292,7 @@ inbox_free(struct core *core, struct inbox *inbox)
         while (!list_is_empty(lists[i]))
             entry_free(core, CONTAINER_OF(lists[i]->next, struct entry, link));
     }
-    while (inbox->ready)
-        drop_first_ready(core, inbox);
+    ready_drop(core, inbox);
     timers_remove(&core->timers, &inbox->timer);
     table_remove(&core->mail->inboxes, &inbox->node);
     free(inbox);
@@ -394,9 +335,26 @@ watch(struct core *core, struct inbox *inbox, const struct mail_op *op)
     }
 }
 
-void
-inbox_arrived(struct core *core, const struct mail_op *op)
+/* The next one behind what is in memory, and its bytes are here: it need not be read. */
+static bool
+take_arrived(struct core *core, struct inbox *inbox, struct mail_op **op_p)
 {
+    const struct mail_op *op = *op_p;
+    if (op->record.size == 0 || op->seq != inbox->read + 1 || inbox->more || inbox->reading)
+        return false;
+    struct mail_stamp stamp = {.seq = op->seq, .expires_us = op->expires_us};
+    if (!inbox->ready && takes_new(inbox) && give(core, inbox, NULL, op->record, &stamp)) {
+        inbox->read = inbox->given = op->seq;
+        return true;
+    }
+    return inbox->consumer_count > 0 && inbox->ready_rows < rows_at_once(inbox) &&
+           inbox->ready_bytes < MAIL_READ_BYTES && ready_keep(core, inbox, op_p);
+}
+
+void
+inbox_arrived(struct core *core, struct mail_op **op_p)
+{
+    const struct mail_op *op = *op_p;
     struct inbox *inbox = inbox_find(core, op->name);
     if (!inbox)
         return;
@@ -406,13 +364,8 @@ inbox_arrived(struct core *core, const struct mail_op *op)
         inbox->arrived = op->seq;
     if (op->seq <= inbox->read)
         return;
-    struct mail_stamp stamp = {.seq = op->seq, .expires_us = op->expires_us};
-    if (op->record.size > 0 && op->seq == inbox->read + 1 && !inbox->more && !inbox->reading &&
-        !inbox->ready && takes_new(inbox) && give(core, inbox, NULL, op->record, &stamp)) {
-        inbox->read = inbox->given = op->seq;
-    } else {
+    if (!take_arrived(core, inbox, op_p))
         inbox->more = true;
-    }
     inbox_look(core, inbox);
 }
 
@@ -431,22 +384,6 @@ inbox_of(const struct core *core, const struct mail_op *op)
 {
     struct inbox *inbox = inbox_find(core, op->name);
     return inbox && inbox->number == op->tag ? inbox : NULL;
-}
-
-static void
-take_rows(struct core *core, struct inbox *inbox, struct mail_op *op)
-{
-    if (op->row_count == 0) {
-        mail_op_destroy(&op);
-        return;
-    }
-    op->next = NULL;
-    inbox->read = op->rows[op->row_count - 1].seq;
-    *inbox->ready_end = op;
-    inbox->ready_end = &op->next;
-    inbox->ready_rows += op->row_count;
-    inbox->ready_bytes += op->out.size;
-    core->mail->ready_bytes += op->out.size;
 }
 
 void
@@ -471,9 +408,9 @@ inbox_rows(struct core *core, struct mail_op **op_p)
         return;
     }
     /* What arrived after the question was asked may be missing in its answer. */
-    inbox->more = op->more || inbox->arrived != inbox->arrived_then;
-    *op_p = NULL;
-    take_rows(core, inbox, op);
+    bool more = op->more;
+    ready_add(core, inbox, op_p);
+    inbox->more = more || (inbox->arrived != inbox->arrived_then && inbox->arrived > inbox->read);
     inbox_look(core, inbox);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* broker/core/mail_inbox.h - an inbox in memory: reads ahead, and gives out what it can.
  *
- * Messages are given out in the order of their numbers. One that has just arrived, when nothing
- * stands before it and somebody has room, goes out from the bytes that came back with its answer;
- * all others are read. */
+ * Messages are given out in the order of their numbers. One that has just arrived and is the next
+ * goes out from the bytes that came back with its answer, at once or when somebody has room; all
+ * others are read. */
 #ifndef SOS_BROKER_CORE_MAIL_INBOX_H
 #define SOS_BROKER_CORE_MAIL_INBOX_H
 
@@ -26,8 +26,8 @@ bool inbox_is_empty(const struct inbox *inbox);
 /* As many messages are out as may be. */
 bool inbox_is_full(const struct inbox *inbox);
 
-/* A message is in this inbox; op is the answered MAIL_APPEND, or the MAIL_ARRIVED. */
-void inbox_arrived(struct core *core, const struct mail_op *op);
+/* A message is in this inbox; the answered MAIL_APPEND, or the MAIL_ARRIVED. It may be taken. */
+void inbox_arrived(struct core *core, struct mail_op **op_p);
 /* There may be a message in it that nobody was told of. */
 void inbox_doubt(struct core *core, struct text name);
 /* Answers. Rows are taken. */

@@ -18,8 +18,8 @@ enum {
     MAIL_HELD_WINDOWS = 4,          /* so many times all windows, at most */
     MAIL_CONSUMERS_MAX = 256,       /* of one inbox */
     MAIL_READ_ROWS_MIN = 8,         /* at once: twice what all may take … */
-    MAIL_READ_ROWS = 256,           /* … within these */
-    MAIL_READ_BYTES = 256 * 1024,   /* at once */
+    MAIL_READ_ROWS = 1024,          /* … within these */
+    MAIL_READ_BYTES = 1 << 20,      /* at once */
     MAIL_READS_MAX = 32,            /* single messages of one inbox that are being read */
     MAIL_WATCH_READS_MAX = 64,      /* the same, for those who only watch */
     MAIL_READY_BYTES_MAX = 64 << 20 /* rows in memory, of all inboxes */
@@ -71,7 +71,7 @@ struct inbox {
     uint64_t arrived_then;  /* when the rows were asked for */
     uint64_t asked_behind;  /* the number behind which they were asked for */
     uint64_t left_us;       /* when the last consumer went */
-    struct mail_op *ready;  /* rows to be given out, in order */
+    struct mail_op *ready;  /* to be given out, in order (mail_ready.h) */
     struct mail_op **ready_end;
     size_t ready_at; /* in the first of them */
     size_t ready_rows;

@@ -2,6 +2,7 @@
 """The C library as others get it: installed, found by pkg-config, linked by plain gcc, against a real swarm."""
 
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -66,12 +68,20 @@ class Installed:
 
 
 def finish(process, seconds=120):
-    """Output and errors of a process that ends by itself."""
-    try:
-        return process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise AssertionError("no end; so far: " + "".join(process.communicate())) from None
+    """The rest of the output and the errors of a process that ends by itself. (communicate() would pass over what
+    readline() has read ahead.)"""
+    late = threading.Event()
+    timer = threading.Timer(seconds, lambda: (late.set(), process.kill()))
+    timer.start()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool, process.stdout, process.stderr:
+        complaints = pool.submit(process.stderr.read)
+        out = process.stdout.read()
+        errors = complaints.result()
+    process.wait()
+    timer.cancel()
+    if late.is_set():
+        raise AssertionError("no end; so far: " + out + errors)
+    return out, errors
 
 
 def end(process, number=signal.SIGTERM):

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "broker/core/mail.h"
+#include "broker/core/mail_inbox.h"
 #include "broker/core/mail_state.h"
 #include "fixture_bus.h"
 #include "fixture_mail.h"
@@ -250,24 +251,52 @@ a_window_bounds_what_is_unacknowledged(void **state)
     }
 }
 
+static struct inbox *
+only_inbox(struct fixture *f)
+{
+    return inbox_find(f->core, text_of(river));
+}
+
+/* It need not be read back as soon as there is room again. */
 static void
-a_full_window_leaves_new_mail_on_disk(void **state)
+behind_a_full_window_little_new_mail_is_kept_in_memory(void **state)
+{
+    enum { WINDOW = 2, COUNT = WINDOW + MAIL_READ_ROWS_MIN + 5 };
+    struct fixture *f = *state;
+    two_agents(f);
+    mail_listen(f, 2, river, WINDOW, 1000);
+    struct uuid ids[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        ids[i] = mail_put(f, 1, river, "x");
+    assert_int_equal(only_inbox(f)->ready_rows, MAIL_READ_ROWS_MIN);
+    assert_int_equal(f->core->mail->ready_bytes, only_inbox(f)->ready_bytes);
+    assert_true(only_inbox(f)->more);
+    for (size_t i = 0; i < COUNT; i++) {
+        take_delivery(f, 2, &ids[i], 1);
+        assert_in_range(out(f), 1, WINDOW);
+        handle(f, 2, &ids[i]);
+    }
+    assert_true(has_nothing(f, 2));
+    assert_int_equal(f->core->mail->ready_bytes, 0);
+    assert_false(only_inbox(f)->more);
+}
+
+static void
+mail_in_memory_that_expires_is_passed_over(void **state)
 {
     struct fixture *f = *state;
     two_agents(f);
-    mail_listen(f, 2, river, 2, 1000);
-    struct uuid ids[5];
-    for (size_t i = 0; i < 5; i++)
-        ids[i] = mail_put(f, 1, river, "x");
-    take_delivery(f, 2, &ids[0], 1);
-    take_delivery(f, 2, &ids[1], 1);
-    assert_true(has_nothing(f, 2));
-    assert_int_equal(f->core->mail->ready_bytes, 0);
-    handle(f, 2, &ids[0]);
-    handle(f, 2, &ids[1]);
-    take_delivery(f, 2, &ids[2], 1);
-    take_delivery(f, 2, &ids[3], 1);
-    assert_true(has_nothing(f, 2));
+    mail_listen(f, 2, river, 1, 5000);
+    struct uuid first = mail_put(f, 1, river, "first");
+    say(f, 1, (struct message){.kind = KIND_SEND, .target = text_of(river), .ttl_ms = 500});
+    mail_settle(f);
+    take_kind(f, 1, KIND_ACK);
+    struct uuid third = mail_put(f, 1, river, "third");
+    assert_int_equal(only_inbox(f)->ready_rows, 2);
+    take_delivery(f, 2, &first, 1);
+    mail_pass(f, 600);
+    handle(f, 2, &first);
+    take_delivery(f, 2, &third, 1);
 }
 
 static void
@@ -571,7 +600,8 @@ main(void)
         TEST(what_has_expired_is_not_delivered),
         TEST(what_expires_in_memory_is_passed_over),
         TEST(a_window_bounds_what_is_unacknowledged),
-        TEST(a_full_window_leaves_new_mail_on_disk),
+        TEST(behind_a_full_window_little_new_mail_is_kept_in_memory),
+        TEST(mail_in_memory_that_expires_is_passed_over),
         TEST(subscribing_again_changes_the_window),
         TEST(many_messages_come_in_order_through_reading_ahead),
         TEST(a_peer_that_is_full_loses_nothing),
