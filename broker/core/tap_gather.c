@@ -8,6 +8,7 @@ struct worker {
     struct tap_chunk *chunk; /* under way; NULL when none is free */
     struct tap_chunk *free_chunks;
     size_t chunk_count; /* made so far */
+    uint32_t taken;     /* records, since some were allowed */
     uint64_t dropped;
 };
 
@@ -16,6 +17,7 @@ struct tap_gather {
     tap_emit_fn *emit;
     void *context;
     struct worker workers[TAPS_MAX];
+    uint32_t allowed;
     struct buffer record;
 };
 
@@ -50,6 +52,7 @@ tap_gather_new(const struct tap_secrets *secrets, tap_emit_fn *emit, void *conte
     gather->secrets = secrets;
     gather->emit = emit;
     gather->context = context;
+    gather->allowed = UINT32_MAX;
     buffer_init(&gather->record);
     return gather;
 }
@@ -96,6 +99,57 @@ tap_gather_close(struct tap_gather *gather, uint64_t tap)
         if (gather->workers[i].tap && gather->workers[i].tap->tap == tap)
             end_worker(&gather->workers[i]);
 }
+
+/* ---- room */
+
+static bool
+has_chunk(const struct worker *worker)
+{
+    return worker->chunk || worker->free_chunks || worker->chunk_count < TAP_CHUNKS;
+}
+
+static bool
+is_spent(const struct tap_gather *gather, const struct worker *worker)
+{
+    return worker->taken >= gather->allowed;
+}
+
+void
+tap_gather_allow(struct tap_gather *gather, uint32_t records)
+{
+    gather->allowed = records;
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        gather->workers[i].taken = 0;
+}
+
+uint32_t
+tap_gather_full(const struct tap_gather *gather)
+{
+    uint32_t slots = tap_gather_spent(gather);
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        if (gather->workers[i].tap && !has_chunk(&gather->workers[i]))
+            slots |= UINT32_C(1) << i;
+    return slots;
+}
+
+uint32_t
+tap_gather_spent(const struct tap_gather *gather)
+{
+    uint32_t slots = 0;
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        if (gather->workers[i].tap && is_spent(gather, &gather->workers[i]))
+            slots |= UINT32_C(1) << i;
+    return slots;
+}
+
+void
+tap_gather_missed(struct tap_gather *gather, unsigned slot, uint64_t count)
+{
+    if (gather->workers[slot % TAPS_MAX].tap)
+        gather->workers[slot % TAPS_MAX].dropped += count;
+}
+
+/* ---- records */
 
 /* A chunk to fill; NULL when all are on their way. */
 static struct tap_chunk *
@@ -150,6 +204,7 @@ add_record(struct tap_gather *gather, struct worker *worker, struct bytes record
         begin_chunk(worker, chunk);
     buffer_append(&chunk->records, record.data, record.size);
     chunk->count++;
+    worker->taken++;
     if (chunk->records.failed) { /* half a record may stand there */
         worker->dropped += chunk->count + chunk->dropped;
         chunk->count = 0;
@@ -167,6 +222,10 @@ tap_gather_take(struct tap_gather *gather, const struct tap_sighting *sighting)
         if (!(sighting->slots >> i & 1) || !worker->tap || sighting->number < worker->tap->from ||
             !tap_filter_matches(worker->tap->filter, &header))
             continue;
+        if (is_spent(gather, worker) || !has_chunk(worker)) {
+            worker->dropped++;
+            continue;
+        }
         if (packed != (worker->tap->payload ? PAYLOAD_PACKED : HEADER_PACKED)) {
             buffer_reset(&gather->record);
             tap_record_pack(sighting, worker->tap->payload, gather->secrets, &gather->record);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* broker/core/tap_gather.h - sightings in, chunks of packed records out: filters, redacts, packs.
  *
- * A tap has TAP_CHUNKS chunks; when none is free (its reader does not keep up) records are dropped
- * and counted, and the next chunk says how many. One thread; no I/O. */
+ * A tap has TAP_CHUNKS chunks, and takes so many records as it was allowed to. When no chunk is
+ * free (its reader does not keep up), or it has taken as many as it may, records are dropped and
+ * counted, and the next chunk says how many. One thread; no I/O. */
 #ifndef SOS_BROKER_CORE_TAP_GATHER_H
 #define SOS_BROKER_CORE_TAP_GATHER_H
 
@@ -44,6 +45,15 @@ void tap_gather_destroy(struct tap_gather **gather_p);
 void tap_gather_open(struct tap_gather *gather, struct tap_opening **opening_p);
 void tap_gather_close(struct tap_gather *gather, uint64_t tap);
 void tap_gather_take(struct tap_gather *gather, const struct tap_sighting *sighting);
+/* From now on each tap takes so many records until this is said again. At first there is no limit.
+ */
+void tap_gather_allow(struct tap_gather *gather, uint32_t records);
+/* Those that would take nothing now, as bits of slots. */
+uint32_t tap_gather_full(const struct tap_gather *gather);
+/* Of these, those that will once they are allowed more. */
+uint32_t tap_gather_spent(const struct tap_gather *gather);
+/* So many records were not handed over because the tap in this slot was full. */
+void tap_gather_missed(struct tap_gather *gather, unsigned slot, uint64_t count);
 /* Nothing more comes for now: what was gathered leaves. */
 void tap_gather_flush(struct tap_gather *gather);
 /* A chunk was sent, or its tap is gone. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/net/tap_ring.h"
@@ -20,6 +21,9 @@ enum {
     /* Where every core is busy the tap gives way and drops, rather than take time from who routes
      * and from who is routed for. */
     NICENESS = 10,
+    /* Records that one tap takes of that time: 50,000 a second, far more than anybody reads. Each
+     * costs time of the cores that others need, of its reader as well. */
+    TAKEN_MAX = 500,
     RELEASE_EVERY = 64, /* sightings, until their room in the ring is given back */
     URGENT_SHARE = 4    /* with a quarter of the ring in use there is nothing to wait for */
 };
@@ -37,9 +41,12 @@ struct tap_thread {
     size_t ring_size;
     struct tap_secrets *secrets;
     struct tap_gather *gather; /* the thread's */
+    uint64_t allowed_ms;       /* the thread's: when the taps were last allowed to take more */
     bool put;                  /* the routing thread's: something to wake it for */
     atomic_bool asleep;        /* it has nothing to do and waits to be woken */
     atomic_bool hurried;       /* it was told that the ring fills */
+    atomic_uint full;          /* slots of taps that take nothing now: nothing is put for them */
+    atomic_ullong missed[TAPS_MAX]; /* sightings that were not put for them */
     int wake_fd;
     int ready_fd;
     pthread_mutex_t mutex; /* of all that follows; held for a few instructions */
@@ -122,6 +129,14 @@ work_off(struct tap_thread *thread)
     tap_gather_flush(thread->gather);
 }
 
+/* What the taps were spared counts as dropped. */
+static void
+count_missed(struct tap_thread *thread)
+{
+    for (unsigned slot = 0; slot < TAPS_MAX; slot++)
+        tap_gather_missed(thread->gather, slot, atomic_exchange(&thread->missed[slot], 0));
+}
+
 static void
 await(struct tap_thread *thread, int timeout_ms)
 {
@@ -131,20 +146,40 @@ await(struct tap_thread *thread, int timeout_ms)
         eventfd_read(thread->wake_fd, &count);
 }
 
+/* When GATHER_MS have passed: the thread may have been woken before. */
+static void
+allow_more(struct tap_thread *thread)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    if (now_ms - thread->allowed_ms < GATHER_MS)
+        return;
+    thread->allowed_ms = now_ms;
+    tap_gather_allow(thread->gather, TAKEN_MAX);
+}
+
 static void *
 run(void *argument)
 {
     struct tap_thread *thread = argument;
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread alone, on Linux */
+    bool spent = false;
     for (;;) {
         /* What was put before an order was given is seen before the order is followed. */
         bool any = tap_ring_look(thread->ring);
         if (!follow_orders(thread))
             return NULL;
+        count_missed(thread);
         work_off(thread);
+        atomic_store(&thread->full, tap_gather_full(thread->gather));
         atomic_store(&thread->hurried, false);
-        if (any) {
+        /* Once more after a tap was let take again: to count what it missed until it was. */
+        bool was_spent = spent;
+        spent = tap_gather_spent(thread->gather) != 0;
+        if (any || spent || was_spent) {
             await(thread, GATHER_MS);
+            allow_more(thread);
             continue;
         }
         /* Either this exchange comes after the routing thread's, and then sees what was put and
@@ -179,7 +214,10 @@ give_order(struct tap_thread *thread, struct order order)
 void
 tap_thread_open(struct tap_thread *thread, struct tap_opening **opening_p)
 {
+    unsigned slot = (*opening_p)->slot % TAPS_MAX;
     (*opening_p)->from = tap_ring_next(thread->ring);
+    atomic_store(&thread->missed[slot], 0);
+    atomic_fetch_and(&thread->full, ~(1u << slot));
     give_order(thread, (struct order){.opening = *opening_p});
     *opening_p = NULL;
 }
@@ -200,8 +238,16 @@ tap_thread_return(struct tap_thread *thread, struct tap_chunk **chunk_p)
 bool
 tap_thread_put(struct tap_thread *thread, const struct tap_sighting *sighting)
 {
+    uint32_t full = sighting->slots & atomic_load_explicit(&thread->full, memory_order_relaxed);
+    for (unsigned slot = 0; full >> slot; slot++)
+        if (full >> slot & 1)
+            atomic_fetch_add_explicit(&thread->missed[slot], 1, memory_order_relaxed);
+    if (full == sighting->slots)
+        return true;
     thread->put = true;
-    return tap_ring_put(thread->ring, sighting);
+    struct tap_sighting wanted = *sighting;
+    wanted.slots &= ~full;
+    return tap_ring_put(thread->ring, &wanted);
 }
 
 void
@@ -247,6 +293,9 @@ tap_thread_start(struct tap_thread **thread_p, size_t ring_size, struct error *e
     thread->last_ready = &thread->ready;
     atomic_init(&thread->asleep, false);
     atomic_init(&thread->hurried, false);
+    atomic_init(&thread->full, 0);
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        atomic_init(&thread->missed[i], 0);
     pthread_mutex_init(&thread->mutex, NULL);
     thread->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     thread->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -79,38 +79,34 @@ def neighbour(stand, role, *arguments):
         process.end()
 
 
-class Measured:
-    """What the others reach while somebody is there."""
-
-    def __init__(self, name):
-        self.name, self.requests, self.p99, self.published, self.mail = name, [], [], [], []
-
-    def measure(self, stand, seconds):
-        # Mail first: it is what fills the inbox of a receiver that does not read.
-        self.mail.append(measure_sends(stand.durable, seconds)[0])
-        rate, _, p99 = measure_requests(stand.requests, seconds)
-        self.requests.append(rate)
-        self.p99.append(p99)
-        self.published.append(measure_one_way(stand.requests, seconds))
-
-    def cells(self, base):
-        def cell(own, other):
-            return f"{median(own):,.0f} ({median(own) / median(other):.2f})"
-        return [self.name, cell(self.requests, base.requests), cell(self.p99, base.p99),
-                cell(self.published, base.published), cell(self.mail, base.mail)]
+FIGURES = ["requests/s", "their p99, µs", "events/s to a healthy subscriber", "durable messages/s"]
 
 
-HEADS = ["who is there", "requests/s", "their p99, µs", "events/s to a healthy subscriber", "durable messages/s"]
+def measure(stand, seconds):
+    """What the others reach now, as FIGURES."""
+    rate, _, p99 = measure_requests(stand.requests, seconds)
+    published = measure_one_way(stand.requests, seconds)
+    return rate, p99, published, measure_sends(stand.durable, seconds)[0]
 
 
 def alternate_with(stand, seconds, rounds, cases):
-    """cases: (name, function that makes the context). The first is the base."""
-    measured = [Measured(name) for name, _ in cases]
-    for _ in range(rounds):
-        for one, (_, enter) in zip(measured, cases):
+    """cases: (name, function that makes the context). Each is measured beside nobody, right before or right after it in
+    turn: what else the machine does comes and goes slower than that."""
+    measure_sends(stand.durable, seconds)  # an inbox whose receiver stops reading is full from the beginning
+    pairs = {name: [] for name, _ in cases}
+    for turn in range(rounds):
+        for name, enter in cases:
+            alone = measure(stand, seconds) if turn % 2 == 0 else None
             with enter():
-                one.measure(stand, seconds)
-    table(HEADS, [one.cells(measured[0]) for one in measured])
+                beside = measure(stand, seconds)
+            pairs[name].append((alone or measure(stand, seconds), beside))
+    rows = [["nobody", *(f"{median([alone[i] for pair in pairs.values() for alone, _ in pair]):,.0f}"
+                         for i in range(len(FIGURES)))]]
+    for name, pair in pairs.items():
+        rows.append([name, *(f"{median([beside[i] for _, beside in pair]):,.0f} "
+                             f"({median([beside[i] / alone[i] for alone, beside in pair]):.2f})"
+                             for i in range(len(FIGURES)))])
+    table(["who is there", *FIGURES], rows)
 
 
 def bench_tap(binary, rounds, seconds, skipped):
@@ -118,9 +114,8 @@ def bench_tap(binary, rounds, seconds, skipped):
         stand = Stand(stack, binary, skipped)
         counts = []
         print(f"\nA tap of all headers: requests, events and durable messages as above while it runs, in brackets the "
-              f"ratio to no tap; {rounds} alternating rounds of {seconds} s each.\n")
+              f"median ratio to the same without it right before or after; {rounds} rounds of {seconds} s each.\n")
         alternate_with(stand, seconds, rounds, [
-            ("no tap", contextlib.nullcontext),
             ("a tap that reads", lambda: reading_tap(stand, counts)),
             ("a tap that never reads", lambda: neighbour(stand, "tap", stand.files["token"]))])
         shown, dropped = sum(one for one, _ in counts), sum(one for _, one in counts)
@@ -132,9 +127,8 @@ def bench_neighbours(binary, rounds, seconds, skipped):
         stand = Stand(stack, binary, skipped)
         healthy = measure_one_way(stand.requests, seconds)
         print(f"\nNeighbours that do not keep up: requests, events and durable messages as above while each is there, in "
-              f"brackets the ratio to nobody; {rounds} alternating rounds of {seconds} s each.\n")
+              f"brackets the median ratio to nobody right before or after; {rounds} rounds of {seconds} s each.\n")
         alternate_with(stand, seconds, rounds, [
-            ("nobody", contextlib.nullcontext),
             ("a receiver that stops reading its mail", lambda: neighbour(stand, "receiver")),
             (f"a subscriber that reads {healthy / 100:,.0f} events/s, a hundredth",
              lambda: neighbour(stand, "subscriber", int(healthy / 100) + 1)),

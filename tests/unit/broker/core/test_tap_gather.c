@@ -190,6 +190,46 @@ a_slot_that_is_taken_anew_begins_anew(void **state)
     tap_gather_return(f->gather, &late); /* freed */
 }
 
+static void
+a_tap_takes_as_many_as_it_may_and_is_full_until_it_may_more(void **state)
+{
+    struct fixture *f = *state;
+    open_tap(f, 1, 0, "memory_*", false);
+    open_tap(f, 2, 5, "", false);
+    tap_gather_allow(f->gather, 3);
+    for (int i = 0; i < 5; i++)
+        see(f, 0x21, "chat", 0);
+    assert_int_equal(tap_gather_full(f->gather), 0x20);
+    assert_int_equal(tap_gather_spent(f->gather), 0x20);
+    tap_gather_missed(f->gather, 5, 10);
+    tap_gather_missed(f->gather, 3, 10); /* nobody's */
+    tap_gather_flush(f->gather);
+    assert_int_equal(f->count, 1);
+    assert_int_equal(f->chunks[0]->count, 3);
+
+    tap_gather_allow(f->gather, 3);
+    assert_int_equal(tap_gather_full(f->gather), 0);
+    see(f, 0x21, "chat", 0);
+    tap_gather_flush(f->gather);
+    assert_int_equal(f->chunks[1]->count, 1);
+    assert_int_equal(f->chunks[1]->dropped, 2 + 10);
+}
+
+static void
+a_tap_whose_chunks_are_all_under_way_is_full_but_has_not_spent_what_it_may(void **state)
+{
+    struct fixture *f = *state;
+    open_tap(f, 1, 0, "", true);
+    for (int i = 0; i < 30; i++)
+        see(f, 1, "chat", 40000);
+    assert_int_equal(f->count, TAP_CHUNKS);
+    assert_int_equal(tap_gather_full(f->gather), 1);
+    assert_int_equal(tap_gather_spent(f->gather), 0);
+    struct tap_chunk *chunk = f->chunks[--f->count];
+    tap_gather_return(f->gather, &chunk);
+    assert_int_equal(tap_gather_full(f->gather), 0);
+}
+
 int
 main(void)
 {
@@ -201,6 +241,8 @@ main(void)
         TEST(when_no_chunk_comes_back_records_are_dropped_counted_and_told),
         TEST(what_was_dropped_is_told_even_when_nothing_follows),
         TEST(a_slot_that_is_taken_anew_begins_anew),
+        TEST(a_tap_takes_as_many_as_it_may_and_is_full_until_it_may_more),
+        TEST(a_tap_whose_chunks_are_all_under_way_is_full_but_has_not_spent_what_it_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
