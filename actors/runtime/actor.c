@@ -413,6 +413,7 @@ actor_start(struct actor **actor_p, const struct actor_options *options, struct 
     const struct dispatch_options dispatch = {
         .service = options->service,
         .store = actor->store,
+        .home = options->home,
         .config = options->config,
         .clock = options->clock,
         .logger = options->logger,

@@ -13,6 +13,7 @@ struct actor_options {
     const struct service *service;
     const struct connection *connection; /* copied */
     const char *store_folder;            /* NULL with has_store: in memory (tests) */
+    const char *home;                    /* the swarm's folder, outlives the actor; may be NULL */
     const struct config *config;         /* outlives the actor */
     const struct clock *clock;
     const struct logger *logger;

@@ -28,6 +28,12 @@ context_config(const struct context *context)
     return context->config;
 }
 
+const char *
+context_home(const struct context *context)
+{
+    return context->home;
+}
+
 const struct logger *
 context_logger(const struct context *context)
 {

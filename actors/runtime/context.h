@@ -16,6 +16,7 @@ struct context {
     struct overlay *overlay;
     struct now now;
     const struct clock *clock;
+    const char *home; /* borrowed; may be NULL */
     const struct config *config;
     const struct logger *logger;
     struct metrics *metrics;

@@ -42,6 +42,7 @@ dispatch_new(struct dispatch **dispatch_p, const struct dispatch_options *option
     struct context *context = &dispatch->context;
     context->service = service;
     context->store = options->store;
+    context->home = options->home;
     context->config = options->config;
     context->logger = options->logger;
     context->clock = options->clock;

@@ -60,6 +60,7 @@ struct dispatch_limits {
 struct dispatch_options {
     const struct service *service;
     struct store *store; /* borrowed; NULL when the service has none */
+    const char *home; /* borrowed; may be NULL */
     const struct config *config;
     const struct clock *clock;
     const struct logger *logger;

@@ -17,6 +17,7 @@
 #ifndef SOS_RUNTIME_SERVICE_H
 #define SOS_RUNTIME_SERVICE_H
 
+#include "kernel/audit.h"
 #include "kernel/clock.h"
 #include "kernel/config.h"
 #include "kernel/contract.h"
@@ -102,6 +103,8 @@ struct now context_now(const struct context *context);
 /* What the clock says this moment: to measure how long something takes, never to decide. */
 struct now context_clock(const struct context *context);
 const struct config *context_config(const struct context *context);
+/* The swarm's folder; NULL: there is none (tests). */
+const char *context_home(const struct context *context);
 const struct logger *context_logger(const struct context *context);
 struct metrics *context_metrics(const struct context *context);
 struct uuid context_uuid(struct context *context); /* a new UUIDv7 */
@@ -127,6 +130,10 @@ void outcome_expect_absent(struct outcome *outcome, store_space space, struct by
  * what promises nothing. Waits in the request when the reader has no credit (bounded:
  * QUOTA_EXCEEDED cancels the request). */
 void outcome_chunk(struct outcome *outcome, struct bytes payload);
+
+/* Something that an audit trail has to tell, beside what it tells of each operation that is flagged
+ * audited. Views are copied. */
+void outcome_audit(struct outcome *outcome, const struct audit_entry *entry);
 
 /* For operations flagged OPERATION_RESOLVES_RESOURCE: the handler hands over the resource that only
  * it can name ("memory:agent:kasra/<id>") and whom the call acts for ("" = any subject), before it

@@ -51,15 +51,6 @@ check_store(const struct dispatch *dispatch, const struct operation *operation, 
     return STATUS_STORE_FAILED;
 }
 
-static void
-log_audited(const struct dispatch *dispatch, const struct request *request)
-{
-    char principal[MESSAGE_NAME_MAX + 1] = "";
-    memcpy(principal, request->principal.data, request->principal.size);
-    const struct log_fields fields = {.trace = &request->trace, .agent_id = principal};
-    log_event(dispatch->context.logger, LOG_INFO, &fields, "%s called", request->operation->type);
-}
-
 /* ---- idempotency */
 
 /* OK: reply holds the first answer. NOT_FOUND: run the handler. */
@@ -184,12 +175,12 @@ step_run_request(struct dispatch *dispatch, struct request *request)
         dispatch_refuse(dispatch, request, status, &error);
         return;
     }
-    if (operation->flags & OPERATION_AUDITED)
-        log_audited(dispatch, request);
-
     struct step *step = begin(dispatch, request);
     struct outcome outcome;
     outcome_init(&outcome, &dispatch->context, request, true);
+    if (operation->flags & OPERATION_AUDITED)
+        outcome_audit(&outcome,
+                      &(struct audit_entry){.event = operation->type, .actor = request->principal});
     status = find_first_answer(dispatch, request, &outcome.reply, &error);
     if (status == STATUS_NOT_FOUND)
         status = dispatch->context.service->handlers[operation->index].run(
