@@ -366,6 +366,14 @@ await_start(void)
 }
 
 static void
+await_end(void)
+{
+    char bytes[16];
+    while (fread(bytes, 1, sizeof bytes, stdin) > 0)
+        continue;
+}
+
+static void
 print_result(const struct load *load)
 {
     uint64_t lost = load->options.role == ROLE_CLIENT ? load->busy : load->sent - load->done;
@@ -406,6 +414,8 @@ main(int argc, char **argv)
     load->until_ns = load->started_ns + (uint64_t)load->options.seconds * 1000000000;
     transport_run(load->transport);
     print_result(load);
+    if (load->options.role == ROLE_SUBSCRIBER)
+        await_end(); /* its last credit is still on its way */
     transport_close(load->transport);
     free(load);
     return EXIT_SUCCESS;
