@@ -26,6 +26,7 @@ enum {
     REFUSED_MAX = 100,        /* refused records of a peer in a minute */
     HELLO_ANSWER_US = 100000, /* hello_required is said this often at most */
     TAPS_PEER_MAX = 2,
+    TAPS_GATE_MAX = 6, /* of one that shows them to several others */
     TOKEN_CHECKS_PER_SECOND = 5 /* of one peer: a signature check costs the routing thread */
 };
 

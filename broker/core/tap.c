@@ -149,10 +149,11 @@ check_rights(struct core *core, const struct bus_call *call, bool payload, struc
 static enum status
 check_count(const struct core *core, const struct peer *peer, struct error *error)
 {
-    if (core->tap_count < TAPS_MAX && peer->taps < TAPS_PEER_MAX)
+    unsigned most = peer->rights & CORE_ACT_FOR_OTHERS ? TAPS_GATE_MAX : TAPS_PEER_MAX;
+    if (core->tap_count < TAPS_MAX && peer->taps < most)
         return STATUS_OK;
-    error_set(error, "%zu taps run (%u of this peer), at most %d (%d) may", core->tap_count,
-              peer->taps, TAPS_MAX, TAPS_PEER_MAX);
+    error_set(error, "%zu taps run (%u of this peer), at most %d (%u) may", core->tap_count,
+              peer->taps, TAPS_MAX, most);
     return STATUS_QUOTA_EXCEEDED;
 }
 

@@ -2,7 +2,7 @@
 #include "fixture_bus.h"
 #include "fixture_tap.h"
 
-enum { RECORDS_MAX = 32 };
+enum { RECORDS_MAX = 32, GATE_TAPS = 6 };
 
 /* What a test takes from a chunk. */
 struct chunk {
@@ -568,6 +568,32 @@ taps_are_few_and_go_with_their_peer(void **state)
     buffer_clear(&token);
 }
 
+static void
+who_shows_taps_to_others_may_run_more_of_them(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer filter = filter_of("source", "x");
+    struct river river = river_trusted(f, false);
+    struct buffer token = river_token(f, &river, "agent:kasra", "bus:tap", "bus:*");
+    join(f, 1, "service:gateway", CORE_ACT_FOR_OTHERS);
+    greet(f, 1);
+    for (int i = 0; i <= GATE_TAPS; i++) {
+        say(f, 1,
+            (struct message){.kind = KIND_REQUEST,
+                             .flags = MESSAGE_STREAM,
+                             .target = text_of("service:bus"),
+                             .type = text_of("tap"),
+                             .principal = text_of("agent:kasra"),
+                             .capability = buffer_text(&token),
+                             .payload = buffer_bytes(&filter)});
+        if (i < GATE_TAPS)
+            take_chunk(f, 1);
+    }
+    assert_refused(take_kind(f, 1, KIND_REPLY), STATUS_QUOTA_EXCEEDED, "quota_exceeded");
+    buffer_clear(&filter);
+    buffer_clear(&token);
+}
+
 int
 main(void)
 {
@@ -592,6 +618,7 @@ main(void)
         TEST(a_tap_that_gives_no_credit_loses_records_and_is_told_how_many),
         TEST(what_the_queue_does_not_take_is_counted_and_told),
         TEST(taps_are_few_and_go_with_their_peer),
+        TEST(who_shows_taps_to_others_may_run_more_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
