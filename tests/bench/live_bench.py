@@ -79,34 +79,47 @@ def neighbour(stand, role, *arguments):
         process.end()
 
 
-FIGURES = ["requests/s", "their p99, µs", "events/s to a healthy subscriber", "durable messages/s"]
-
-
-def measure(stand, seconds):
-    """What the others reach now, as FIGURES."""
+def requests_figures(stand, seconds):
     rate, _, p99 = measure_requests(stand.requests, seconds)
-    published = measure_one_way(stand.requests, seconds)
-    return rate, p99, published, measure_sends(stand.durable, seconds)[0]
+    return rate, p99
+
+
+def events_figures(stand, seconds):
+    return (measure_one_way(stand.requests, seconds),)
+
+
+def mail_figures(stand, seconds):
+    return (measure_sends(stand.durable, seconds)[0],)
+
+
+# What the others reach: how it is measured, and the heads of its figures.
+LOADS = [(requests_figures, ["requests/s", "their p99, µs"]), (events_figures, ["events/s to a healthy subscriber"]),
+         (mail_figures, ["durable messages/s"])]
+
+
+def beside_and_alone(stand, seconds, rounds, load, enter):
+    """Pairs of figures, each beside somebody and right before or after that, in turn, without: what else the machine
+    does comes and goes slower than that."""
+    for turn in range(rounds):
+        alone = load(stand, seconds) if turn % 2 == 0 else None
+        with enter():
+            beside = load(stand, seconds)
+        yield beside, alone or load(stand, seconds)
 
 
 def alternate_with(stand, seconds, rounds, cases):
-    """cases: (name, function that makes the context). Each is measured beside nobody, right before or right after it in
-    turn: what else the machine does comes and goes slower than that."""
+    """cases: (name, function that makes the context)."""
     measure_sends(stand.durable, seconds)  # an inbox whose receiver stops reading is full from the beginning
-    pairs = {name: [] for name, _ in cases}
-    for turn in range(rounds):
-        for name, enter in cases:
-            alone = measure(stand, seconds) if turn % 2 == 0 else None
-            with enter():
-                beside = measure(stand, seconds)
-            pairs[name].append((alone or measure(stand, seconds), beside))
-    rows = [["nobody", *(f"{median([alone[i] for pair in pairs.values() for alone, _ in pair]):,.0f}"
-                         for i in range(len(FIGURES)))]]
-    for name, pair in pairs.items():
-        rows.append([name, *(f"{median([beside[i] for _, beside in pair]):,.0f} "
-                             f"({median([beside[i] / alone[i] for alone, beside in pair]):.2f})"
-                             for i in range(len(FIGURES)))])
-    table(["who is there", *FIGURES], rows)
+    rows, nobody = [[name] for name, _ in cases], []
+    for load, heads in LOADS:
+        alones = []
+        for row, (_, enter) in zip(rows, cases):
+            pairs = list(beside_and_alone(stand, seconds, rounds, load, enter))
+            alones += [alone for _, alone in pairs]
+            row += [f"{median([beside[i] for beside, _ in pairs]):,.0f} "
+                    f"({median([beside[i] / alone[i] for beside, alone in pairs]):.2f})" for i in range(len(heads))]
+        nobody += [f"{median([alone[i] for alone in alones]):,.0f}" for i in range(len(heads))]
+    table(["who is there", *(head for _, heads in LOADS for head in heads)], [["nobody", *nobody], *rows])
 
 
 def bench_tap(binary, rounds, seconds, skipped):
