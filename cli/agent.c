@@ -11,6 +11,7 @@
 #include "cli/session.h"
 #include "kernel/identity.h"
 #include "kernel/pack.h"
+#include "platform/river_key.h"
 
 enum { CALL_MS = 10000, GRANT_US = 60 * 1000 * 1000 };
 
@@ -29,11 +30,15 @@ register_online(struct cli *cli, const char *agent_id, const char *public_key, s
     buffer_init(&answer);
 
     uint64_t now_us = clock_now(cli->clock).wall_us;
-    struct capability_grant grant = {agent_id, "agent:spawn", agent_id, now_us, now_us + GRANT_US};
-    enum status status = home_river_key(cli->home, &river, error);
+    struct capability_grant grant = {.subject = agent_id,
+                                     .action = "agent:spawn",
+                                     .resource = agent_id,
+                                     .issued_us = now_us,
+                                     .expires_us = now_us + GRANT_US};
+    enum status status = river_key_load(cli->home, &river, error);
     if (status == STATUS_OK) {
         status = capability_issue(&token, &grant, &river.secret_key, error);
-        home_river_key_clear(&river);
+        river_key_clear(&river);
     }
     if (status == STATUS_OK)
         status = session_open(&peer, cli, &(struct session_options){0}, error);
@@ -143,5 +148,9 @@ run_agent(struct cli *cli, int argc, char **argv)
         return agent_list(cli, argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "rm") == 0)
         return agent_remove(cli, argc - 1, argv + 1);
-    return command_fail("agent", EXIT_USAGE, "expected: sos agent new NAME | list | rm NAME");
+    if (argc >= 2 && agent_is_step(argv[1]))
+        return agent_take_step(cli, argc - 1, argv + 1);
+    return command_fail("agent", EXIT_USAGE,
+                        "expected: sos agent new NAME | list | rm NAME | assign NAME SQUAD | "
+                        "reject, activate, suspend, reactivate or terminate NAME");
 }

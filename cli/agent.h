@@ -18,4 +18,11 @@ int agent_name(struct cli *cli, const char *name, struct agent_name *agent);
 int agent_list(struct cli *cli, int argc, char **argv);
 int agent_remove(struct cli *cli, int argc, char **argv);
 
+/* argv[0] is a word that agent_is_step(): "suspend", "terminate", … */
+bool agent_is_step(const char *word);
+int agent_take_step(struct cli *cli, int argc, char **argv);
+
+/* Asks on the terminal whether its keys may go for good. */
+bool agent_confirms(const char *identity);
+
 #endif

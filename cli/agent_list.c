@@ -110,6 +110,7 @@ add_row(void *context, const struct value *agent, bool online, const struct valu
     show_member(table, agent, "agent_id");
     table_add(table, text_of(online ? "online" : "away"));
     show_member(table, agent, "status");
+    show_member(table, agent, "state");
     show_moment(table, peer, online ? "since" : "last_seen");
     show_moment(table, agent, "created_at");
     show_member(table, agent, "name");
@@ -149,8 +150,8 @@ pack_agent(void *context, const struct value *agent, bool online, const struct v
 static int
 tell(const struct bus_caller *caller, const struct listing *listing)
 {
-    static const char *const headings[] = {"AGENT",         "STATE", "STATUS", "SINCE (UTC)",
-                                           "CREATED (UTC)", "NAME",  NULL};
+    static const char *const headings[] = {"AGENT",       "STATE",         "STATUS", "ONBOARDING",
+                                           "SINCE (UTC)", "CREATED (UTC)", "NAME",   NULL};
     uint32_t count = 0;
     each_agent(listing, count_agent, &count);
     if (caller->cli->json) {

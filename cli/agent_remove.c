@@ -44,8 +44,8 @@ show(void *context, const struct bus_caller *caller, struct bytes answer)
     return EXIT_OK;
 }
 
-static bool
-confirms(const char *identity)
+bool
+agent_confirms(const char *identity)
 {
     char answer[16];
     fprintf(stderr, "Take %s off the bus? Its keys never work again. [y/N] ", identity);
@@ -72,7 +72,7 @@ agent_remove(struct cli *cli, int argc, char **argv)
     if (!yes && !isatty(STDIN_FILENO))
         return command_fail("agent", EXIT_USAGE, "rm %s: say --yes where nobody can be asked",
                             name);
-    if (!yes && !confirms(removal.agent.identity))
+    if (!yes && !agent_confirms(removal.agent.identity))
         return command_fail("agent", EXIT_FAILED, "nothing was done");
     return bus_caller_run(&caller, cli, "agent",
                           &(struct bus_task){&identity_contract.operations[OP_IDENTITY_REVOKE],

@@ -9,6 +9,7 @@
 #include "cli/print.h"
 #include "cli/session.h"
 #include "cli/wait.h"
+#include "platform/river_key.h"
 
 enum { TOKEN_SECONDS = 3600, LISTEN_TICK_MS = 200, PAGE_MAX = 1000 };
 
@@ -138,7 +139,7 @@ sign(struct bus_caller *caller, const struct right *right, struct error *error)
         error_set(error, "the name is too long");
         return STATUS_VALIDATION;
     }
-    enum status status = home_river_key(caller->cli->home, &key, error);
+    enum status status = river_key_load(caller->cli->home, &key, error);
     if (status != STATUS_OK) {
         error_wrap(error, "sign a capability for %s", right->action);
         return status;
@@ -152,7 +153,7 @@ sign(struct bus_caller *caller, const struct right *right, struct error *error)
                                      .issued_us = now_us,
                                      .expires_us = now_us + TOKEN_SECONDS * UINT64_C(1000000)};
     status = capability_issue(&caller->token, &grant, &key.secret_key, error);
-    home_river_key_clear(&key);
+    river_key_clear(&key);
     return status;
 }
 

@@ -17,7 +17,9 @@ int run_sub(struct cli *cli, int argc, char **argv);
 int run_channels(struct cli *cli, int argc, char **argv);
 int run_history(struct cli *cli, int argc, char **argv);
 int run_peers(struct cli *cli, int argc, char **argv);
+int run_cap(struct cli *cli, int argc, char **argv);
 int run_dlq(struct cli *cli, int argc, char **argv);
+int run_secret(struct cli *cli, int argc, char **argv);
 int run_bench(struct cli *cli, int argc, char **argv);
 
 /* `sos call SERVICE.OPERATION --help`: prints the operation's fields. False: argv names none. */

@@ -33,6 +33,7 @@ struct cli {
     bool json; /* --json: data for programs */
     const struct clock *clock;
     struct logger logger;
+    const char *settings_error; /* why they could not be loaded: only sos doctor runs then */
     /* "--set", "key=value", … as they came, for child processes; NULL-terminated. */
     const char *set_arguments[CLI_ASSIGNMENTS_MAX * 2 + 1];
 };

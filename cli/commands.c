@@ -16,13 +16,15 @@ run_version(struct cli *cli, int argc, char **argv)
 }
 
 const struct command commands[] = {
-    {"up", "start a swarm and look after it", "[--single] [--detach]",
+    {"up", "start a swarm and look after it", "[--single] [--detach] [--ask-passphrase]",
      "Runs in the foreground until Ctrl-C or SIGTERM: a broker, a gateway and one process per "
      "service,\n"
      "each started again when it dies. The first start makes the home's keys and "
      "config/swarm.json.\n\n"
      "  --single   everything in this one process, for small devices\n"
-     "  --detach   return when the swarm is healthy; it goes on in the background\n",
+     "  --detach   return when the swarm is healthy; it goes on in the background\n"
+     "  --ask-passphrase   ask for the passphrase that seals secrets (or set "
+     "SOS_SECRETS_PASSPHRASE)\n",
      run_up, NULL},
     {"down", "stop the swarm", "", "Stops in order and returns when every process is gone.\n",
      run_down, NULL},
@@ -31,6 +33,13 @@ const struct command commands[] = {
      "               voice unified\n\nExit code 1 when a service is not ok, 3 when no swarm "
      "runs.\n",
      run_status, NULL},
+    {"doctor", "find what is wrong, and say how to mend it", "",
+     "Looks at settings, keys, ports, clock, disk, limits, policies, secrets that lie about, the "
+     "audit\n"
+     "trail and what this host can isolate; swarm up or down. Changes nothing, prints no secret.\n"
+     "docs/OPERATIONS.md says what each finding means.\n\n"
+     "Exit code 0 when nothing is an error, else 1. --json prints one object.\n",
+     run_doctor, NULL},
     {"logs", "print the swarm's log", "[SERVICE] [--lines N] [-f]",
      "One JSON line per event of every process, from logs/sos.log.\n\n"
      "  SERVICE      only the lines of this service\n  --lines N    the last N lines (50)\n"
@@ -206,6 +215,51 @@ const struct command commands[] = {
      "  sos dlq list agent:kasra\n"
      "  sos dlq replay agent:kasra --all\n",
      run_dlq, NULL},
+    {"cap", "ask for rights, give, hand on and take them back",
+     "request|issue|delegate|inspect|verify|revoke|list|approvals|approve|deny|fetch",
+     "A capability is printed as JSON on standard output: keep it in a file, show it with "
+     "--cap.\n\n"
+     "  request AGENT ACTION RESOURCE   ask River: the edition's policy decides, or an "
+     "administrator\n"
+     "  issue SUBJECT ACTION RESOURCE   give, whatever the policy says\n"
+     "  delegate FILE SUBJECT           hand the right in FILE on, as it is or narrower\n"
+     "  inspect FILE                    what it says, and who signed it; needs no swarm\n"
+     "  verify FILE                     is it good? exit code 1 when it is not\n"
+     "  revoke ID [FILE]                take it back, and all that were delegated from it\n"
+     "  list [SUBJECT]                  what was given\n"
+     "  approvals [STATUS]              what waits for an administrator: pending approved denied "
+     "expired\n"
+     "  approve ID | deny ID            decide\n"
+     "  fetch ID AGENT                  what came of it\n\n"
+     "  --uses N             so often\n"
+     "  --expires TIME       30s, 5m, 2h, 7d (1h)\n"
+     "  --constraints JSON   {\"max_results\":5,\"rate_limit\":\"10/minute\"}\n"
+     "  --action --resource --subject   delegate: what is narrower; verify: what it is to allow\n"
+     "  --why TEXT           request: for whoever decides\n"
+     "  --reason TEXT        revoke, approve, deny: for the audit log\n"
+     "  --limit N            list, approvals\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos cap issue agent:kasra memory:read 'memory:agent:kasra/*' --uses 10 > read.json\n"
+     "  sos cap delegate read.json agent:mizan --uses 2\n",
+     run_cap, NULL},
+    {"secret", "keep API keys and other secrets", "set NAME | get NAME | list | rm NAME",
+     "Sealed in the identity service's store; services read them by name (openai.api_key may be\n"
+     "secret:NAME). Every look at one is audited.\n\n"
+     "  set NAME             keep what is typed, or comes on standard input, at most 16 KiB\n"
+     "  get NAME             print it\n"
+     "  list                 names and times\n"
+     "  rm NAME              forget it\n\n"
+     "  --as NAME|FILE       as this agent of the home, or with this connection file (default: "
+     "the\n"
+     "                       home's operator, who signs what capabilities are needed)\n"
+     "  --cap FILE           show the capability in FILE\n"
+     "\n"
+     "  sos secret set openai < key.txt\n",
+     run_secret, NULL},
     {"bench", "measure the running swarm", "[--seconds N]",
      "Requests and replies, durable messages, events: how many a second, and how long one takes, "
      "from\n"
@@ -221,21 +275,49 @@ const struct command commands[] = {
     {"actor", "run one or more services", "NAME... [--ready-fd N]",
      "What `sos up` runs; for systemd and containers. Foreground, until SIGTERM.\n", run_actor,
      NULL},
-    {"key", "list and make CURVE keys", "list | new IDENTITY FILE | allow FILE",
+    {"key", "list, make and replace CURVE keys",
+     "list | new IDENTITY FILE | allow FILE | rotate NAME",
      "  list                 identities and public keys of the home\n"
      "  new IDENTITY FILE    make a key file (mode 0600) and print its public key\n"
      "  allow FILE           let that key onto the bus of this home, while its swarm is down: the\n"
-     "                       way in for a service of your own\n",
+     "                       way in for a service of your own\n"
+     "  rotate NAME          give the agent agent:NAME of this home a new key, in its connection "
+     "file;\n"
+     "                       a running agent has to read it anew while the old one still works\n\n"
+     "  --overlap TIME       how long both keys work: 0s, 30m, 12h, at most 30d (1h)\n",
      run_key, NULL},
-    {"agent", "let agents connect", "new NAME | list | rm NAME",
+    {"agent", "let agents connect, suspend them, end them",
+     "new NAME | list | rm NAME | assign NAME SQUAD | STEP NAME",
      "  new NAME             make the agent's keys, register agent:NAME with the swarm (running "
      "or\n"
      "                       not), write its connection file, agents/NAME.json below the home\n"
      "  list                 agents, and which of them are connected\n"
-     "  rm NAME              take its keys off the bus for good, and remove its connection file\n\n"
-     "  --yes                rm: do not ask\n"
-     "  --reason TEXT        rm: for the audit log\n",
+     "  rm NAME              take its keys off the bus for good, and remove its connection file\n"
+     "  assign NAME SQUAD    put a verified agent into a squad\n"
+     "  reject NAME          turn down what an agent claims to be\n"
+     "  activate NAME        give an agent that has a squad its full rights\n"
+     "  suspend NAME         leave it only the right to read\n"
+     "  reactivate NAME      end that\n"
+     "  terminate NAME       for good: its keys are revoked\n\n"
+     "  --yes                rm, terminate: do not ask\n"
+     "  --reason TEXT        for its history and the audit log\n",
      run_agent, NULL},
+    {"audit", "read and check the audit trails", "verify | tail | search",
+     "data/audit/SERVICE.jsonl of the home, running or not: who did what, and what was refused.\n\n"
+     "  verify               is every line as it was written, in its place? Names the first that "
+     "is\n"
+     "                       not; exit code 1 then\n"
+     "  tail                 the newest lines\n"
+     "  search               lines that match, oldest first\n\n"
+     "  -n N                 tail: so many (50)\n"
+     "  --trail NAME         verify, search: of this trail alone (search: a pattern)\n"
+     "  --after SEQ          verify: only lines with a higher seq, behind a flaw that is known\n"
+     "  --follow             tail: go on with what comes, until Ctrl-C\n"
+     "  --event --actor --outcome --resource GLOB   search: all must match\n"
+     "  --since --until TIME search: 30m, 2h, 7d (ago) or 2026-01-31T12:00:00Z\n"
+     "  --limit N            search: at most so many, the newest (1000)\n\n"
+     "  sos audit search --event 'capability.*' --since 2h --json\n",
+     run_audit, NULL},
     {"backup", "copy the home, running or not", "DIR",
      "Writes a checkpoint of every service's store, keys and settings into the new folder DIR.\n",
      run_backup, NULL},

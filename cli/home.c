@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <signal.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +12,13 @@
 
 #include "broker/net/keytable.h"
 #include "platform/file.h"
-
-enum { SMALL_FILE_MAX = 64 * 1024 };
+#include "platform/river_key.h"
 
 const struct home_identity home_identities[] = {
     {"service:gateway", "secrets/gateway.key", true},
     {"service:engine", "secrets/engine.key", true},
     {"service:memory", "secrets/memory.key", false},
-    {"service:identity", "secrets/identity.key", false},
+    {"service:identity", "secrets/identity.key", true},
     {HOME_OPERATOR, HOME_OPERATOR_KEY, false},
     {NULL, NULL, false},
 };
@@ -54,30 +51,6 @@ home_make_run(const char *home, struct error *error)
         status = paths_join(path, home, "run", error);
     if (status == STATUS_OK)
         status = folder_make(path, error);
-    return status;
-}
-
-static enum status
-make_river_key(const char *path, struct error *error)
-{
-    struct river_key key;
-    crypto_sign_keypair(key.public_key.bytes, key.secret_key.bytes);
-    char public_hex[sizeof key.public_key.bytes * 2 + 1];
-    char secret_hex[sizeof key.secret_key.bytes * 2 + 1];
-    sodium_bin2hex(public_hex, sizeof public_hex, key.public_key.bytes,
-                   sizeof key.public_key.bytes);
-    sodium_bin2hex(secret_hex, sizeof secret_hex, key.secret_key.bytes,
-                   sizeof key.secret_key.bytes);
-
-    char content[512];
-    int size = snprintf(content, sizeof content,
-                        "{\n  \"public_key_hex\": \"%s\",\n  \"secret_key_hex\": \"%s\"\n}\n",
-                        public_hex, secret_hex);
-    enum status status =
-        file_save(path, (struct bytes){(const uint8_t *)content, (size_t)size}, 0600, error);
-    sodium_memzero(content, sizeof content);
-    sodium_memzero(secret_hex, sizeof secret_hex);
-    home_river_key_clear(&key);
     return status;
 }
 
@@ -126,13 +99,10 @@ seed_key_table(const char *home, uint64_t now_us, struct error *error)
 enum status
 home_prepare(const char *home, uint64_t now_us, struct error *error)
 {
-    char river[PATH_SIZE];
     struct connection broker;
     enum status status = make_folders(home, error);
     if (status == STATUS_OK)
-        status = paths_join(river, home, HOME_RIVER_KEY, error);
-    if (status == STATUS_OK && !exists(river))
-        status = make_river_key(river, error);
+        status = river_key_make(home, error);
     if (status == STATUS_OK) {
         status = key_of(home, HOME_BROKER_KEY, "service:bus", &broker, error);
         connection_clear(&broker);
@@ -142,51 +112,6 @@ home_prepare(const char *home, uint64_t now_us, struct error *error)
     if (status != STATUS_OK)
         error_wrap(error, "prepare home %s", home);
     return status;
-}
-
-static bool
-parse_hex(const char *hex, uint8_t *out, size_t size)
-{
-    size_t made = 0;
-    return hex && strlen(hex) == size * 2 &&
-           sodium_hex2bin(out, size, hex, strlen(hex), NULL, &made, NULL) == 0 && made == size;
-}
-
-enum status
-home_river_key(const char *home, struct river_key *key, struct error *error)
-{
-    char path[PATH_SIZE];
-    struct buffer content;
-    buffer_init(&content);
-    enum status status = paths_join(path, home, HOME_RIVER_KEY, error);
-    if (status == STATUS_OK)
-        status = file_load(path, SMALL_FILE_MAX, true, &content, error);
-    if (status == STATUS_OK) {
-        json_error_t cause;
-        json_t *root =
-            json_loadb((const char *)content.data, content.size, JSON_REJECT_DUPLICATES, &cause);
-        const char *public_hex = json_string_value(json_object_get(root, "public_key_hex"));
-        const char *secret_hex = json_string_value(json_object_get(root, "secret_key_hex"));
-        if (!parse_hex(public_hex, key->public_key.bytes, sizeof key->public_key.bytes) ||
-            !parse_hex(secret_hex, key->secret_key.bytes, sizeof key->secret_key.bytes)) {
-            error_set(error,
-                      "%s: expected a JSON object with public_key_hex (64 hex digits) and "
-                      "secret_key_hex (128)",
-                      path);
-            status = STATUS_INVALID;
-        }
-        json_decref(root);
-    }
-    if (content.data)
-        sodium_memzero(content.data, content.size);
-    buffer_clear(&content);
-    return status;
-}
-
-void
-home_river_key_clear(struct river_key *key)
-{
-    sodium_memzero(key, sizeof *key);
 }
 
 enum status

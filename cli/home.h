@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernel/capability.h"
 #include "kernel/error.h"
 #include "kernel/paths.h"
 #include "kernel/status.h"
@@ -25,10 +24,10 @@ struct home_identity {
 extern const struct home_identity home_identities[];
 
 #define HOME_BROKER_KEY "secrets/broker.key"
-#define HOME_RIVER_KEY "secrets/river.key"
 #define HOME_OPERATOR "user:operator"
 #define HOME_OPERATOR_KEY "secrets/operator.key"
 #define HOME_KEY_TABLE "data/broker/keys.json"
+#define HOME_REVOKED "data/broker/revoked"
 #define HOME_MAIL "data/broker/mail"
 #define HOME_BUS_AUDIT "data/audit/bus.jsonl"
 #define HOME_SWARM_FILE "config/swarm.json"
@@ -45,14 +44,6 @@ enum status home_prepare(const char *home, uint64_t now_us, struct error *error)
  * while the swarm runs; otherwise as keytable_add(). */
 enum status home_allow_key(const char *home, const char *identity, const char *public_key,
                            uint64_t now_us, struct error *error);
-
-/* The River key of the home, for signing capabilities. */
-struct river_key {
-    struct ed25519_public_key public_key;
-    struct ed25519_secret_key secret_key;
-};
-enum status home_river_key(const char *home, struct river_key *key, struct error *error);
-void home_river_key_clear(struct river_key *key);
 
 /* How one of the home's identities reaches its swarm: config/swarm.json and a key file below the
  * home ("secrets/memory.key"). NOT_FOUND: the swarm was never started. Caller clears. */

@@ -9,6 +9,7 @@
 
 #include "cli/hosts.h"
 #include "cli/lifecycle.h"
+#include "cli/production.h"
 #include "cli/wait.h"
 
 enum { SERVICES_MAX = 16 };
@@ -51,6 +52,15 @@ parse(const char *command, int argc, char **argv, bool names, struct host_argume
     return EXIT_OK;
 }
 
+/* Whoever waits for it to be ready has been warned already. */
+static int
+begin(struct cli *cli, const char *command, int argc, char **argv, bool names,
+      struct host_arguments *arguments)
+{
+    int code = parse(command, argc, argv, names, arguments);
+    return code == EXIT_OK ? production_gate(cli, command, arguments->ready_fd >= 0) : code;
+}
+
 static void
 say_ready(const struct cli *cli, int ready_fd)
 {
@@ -84,7 +94,7 @@ run_broker(struct cli *cli, int argc, char **argv)
     struct host_arguments arguments;
     struct error error = ERROR_INIT;
     struct broker *broker = NULL;
-    int code = parse("broker", argc, argv, false, &arguments);
+    int code = begin(cli, "broker", argc, argv, false, &arguments);
     if (code != EXIT_OK)
         return code;
     int signal_fd = wait_signals();
@@ -108,7 +118,7 @@ run_gateway(struct cli *cli, int argc, char **argv)
     struct host_arguments arguments;
     struct error error = ERROR_INIT;
     struct gateway *gateway = NULL;
-    int code = parse("gateway", argc, argv, false, &arguments);
+    int code = begin(cli, "gateway", argc, argv, false, &arguments);
     if (code != EXIT_OK)
         return code;
     int signal_fd = wait_signals();
@@ -134,7 +144,7 @@ run_actor(struct cli *cli, int argc, char **argv)
     struct logger loggers[SERVICES_MAX];
     void *pipes[SERVICES_MAX];
     size_t started = 0;
-    int code = parse("actor", argc, argv, true, &arguments);
+    int code = begin(cli, "actor", argc, argv, true, &arguments);
     if (code != EXIT_OK)
         return code;
 

@@ -15,6 +15,7 @@
 #include "cli/home.h"
 #include "kernel/assert.h"
 #include "platform/file.h"
+#include "platform/river_key.h"
 
 enum { GATEWAY_FILE_MAX = 16 * 1024, CAPABILITY_KEYS_MAX = 3 };
 
@@ -119,11 +120,11 @@ capability_keys(const struct host_environment *environment,
                 struct error *error)
 {
     struct river_key river;
-    enum status status = home_river_key(environment->home, &river, error);
+    enum status status = river_key_load(environment->home, &river, error);
     if (status != STATUS_OK)
         return status;
     keys[0] = river.public_key;
-    home_river_key_clear(&river);
+    river_key_clear(&river);
     *count = 1;
 
     static const enum option_id options[] = {OPTION_RIVER_KEY_HEX, OPTION_CAPABILITY_KEY_HEX};
@@ -150,6 +151,7 @@ host_broker(struct broker **broker_p, const struct host_environment *environment
     const struct config *config = environment->config;
     char key_path[PATH_SIZE];
     char table_path[PATH_SIZE];
+    char revoked_path[PATH_SIZE];
     char mail_path[PATH_SIZE];
     char audit_path[PATH_SIZE];
     struct connection identity;
@@ -160,6 +162,8 @@ host_broker(struct broker **broker_p, const struct host_environment *environment
     enum status status = paths_join(key_path, environment->home, HOME_BROKER_KEY, error);
     if (status == STATUS_OK)
         status = paths_join(table_path, environment->home, HOME_KEY_TABLE, error);
+    if (status == STATUS_OK)
+        status = paths_join(revoked_path, environment->home, HOME_REVOKED, error);
     if (status == STATUS_OK)
         status = paths_join(mail_path, environment->home, HOME_MAIL, error);
     if (status == STATUS_OK)
@@ -174,6 +178,7 @@ host_broker(struct broker **broker_p, const struct host_environment *environment
             .port = (uint16_t)config_uint(config, OPTION_BROKER_PORT),
             .keys = &identity.keys,
             .key_table = table_path,
+            .revoked = revoked_path,
             .mail_folder = mail_path,
             .audit = audit_path,
             .config = config,

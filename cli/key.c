@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/home.h"
+#include "cli/key.h"
 #include "cli/lifecycle.h"
 #include "kernel/identity.h"
 
@@ -29,7 +30,7 @@ list_keys(struct cli *cli)
         struct connection connection;
         size_t size = strlen(entry->d_name);
         if (size < 5 || strcmp(entry->d_name + size - 4, ".key") != 0 ||
-            strcmp(entry->d_name, "river.key") == 0)
+            strcmp(entry->d_name, "river.key") == 0 || strcmp(entry->d_name, "master.key") == 0)
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (connection_load(&connection, NULL, path, &error) != STATUS_OK) {
@@ -91,10 +92,13 @@ run_key(struct cli *cli, int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "list") == 0)
         return list_keys(cli);
+    if (argc >= 2 && strcmp(argv[1], "rotate") == 0)
+        return key_rotate(cli, argc - 1, argv + 1);
     if (argc == 4 && strcmp(argv[1], "new") == 0)
         return new_key(argv[2], argv[3]);
     if (argc == 3 && strcmp(argv[1], "allow") == 0)
         return allow_key(cli, argv[2]);
     return command_fail("key", EXIT_USAGE,
-                        "expected: sos key list, sos key new IDENTITY FILE, or sos key allow FILE");
+                        "expected: sos key list, sos key new IDENTITY FILE, sos key allow FILE, or "
+                        "sos key rotate NAME");
 }

@@ -8,6 +8,8 @@
 int run_up(struct cli *cli, int argc, char **argv);
 int run_down(struct cli *cli, int argc, char **argv);
 int run_status(struct cli *cli, int argc, char **argv);
+int run_doctor(struct cli *cli, int argc, char **argv);
+int run_audit(struct cli *cli, int argc, char **argv);
 int run_logs(struct cli *cli, int argc, char **argv);
 int run_broker(struct cli *cli, int argc, char **argv);
 int run_gateway(struct cli *cli, int argc, char **argv);

@@ -252,7 +252,10 @@ run(struct cli *cli, const struct command *command, const struct globals *global
     if (!cli->config || sodium_init() < 0)
         return command_fail(command->name, EXIT_FAILED, "out of memory or randomness");
     signal(SIGPIPE, SIG_IGN);
-    if (settings_load(cli, &error) == STATUS_OK)
+    bool loaded = settings_load(cli, &error) == STATUS_OK;
+    if (!loaded)
+        cli->settings_error = error.message;
+    if (loaded || command->run == run_doctor)
         code = command->run(cli, argc, argv);
     else
         code = command_fail(command->name, EXIT_USAGE, "%s", error.message);

@@ -35,6 +35,21 @@ take_flag(const struct options_line *line, const char *argument)
     return false;
 }
 
+/* A short one counts only when the command has it: other words may begin with a dash. */
+static bool
+is_option(const struct options_line *line, const char *argument)
+{
+    if (strncmp(argument, "--", 2) == 0)
+        return true;
+    for (size_t i = 0; i < line->flag_count; i++)
+        if (strcmp(argument, line->flags[i].name) == 0)
+            return true;
+    for (size_t i = 0; i < line->row_count; i++)
+        if (argument[0] == '-' && strcmp(argument, line->rows[i].name) == 0)
+            return true;
+    return false;
+}
+
 int
 options_parse(const char *command, struct options_line *line, int argc, char **argv)
 {
@@ -45,7 +60,7 @@ options_parse(const char *command, struct options_line *line, int argc, char **a
             words_only = true;
             continue;
         }
-        if (!words_only && strncmp(argv[i], "--", 2) == 0) {
+        if (!words_only && is_option(line, argv[i])) {
             if (take_flag(line, argv[i]))
                 continue;
             enum option_result result =

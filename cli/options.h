@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct option_row {
-    const char *name; /* "--cap" */
+    const char *name; /* "--cap", "-n" */
     const char **value;
 };
 

@@ -74,7 +74,7 @@ enum status
 settings_load(struct cli *cli, struct error *error)
 {
     char path[PATH_SIZE];
-    enum status status = apply_file(cli, "/etc/sos/config.json", error);
+    enum status status = apply_file(cli, SETTINGS_SYSTEM_FILE, error);
     if (status == STATUS_OK)
         status = paths_join(path, cli->home, "config/sos.json", error);
     if (status == STATUS_OK)

@@ -6,6 +6,8 @@
 
 #include "cli/command.h"
 
+#define SETTINGS_SYSTEM_FILE "/etc/sos/config.json"
+
 /* Fills cli->config from defaults, /etc/sos/config.json, <home>/config/sos.json, the environment
  * and the --set arguments of cli, checks what no single row can (log level, env, ports), and sets
  * the logger's level. Warnings go to the logger. */

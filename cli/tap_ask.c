@@ -5,6 +5,7 @@
 
 #include "cli/home.h"
 #include "cli/invoke.h"
+#include "platform/river_key.h"
 
 enum { CAPABILITY_SECONDS = 3600 };
 
@@ -67,7 +68,7 @@ tap_ask_token(const struct tap_ask *ask, struct cli *cli, struct buffer *token, 
         return invoke_read_capability(ask->capability_file, token, error);
     struct river_key key;
     const char *action = ask->payload ? "bus:payload" : "bus:tap";
-    enum status status = home_river_key(cli->home, &key, error);
+    enum status status = river_key_load(cli->home, &key, error);
     if (status != STATUS_OK) {
         error_wrap(error, "sign a capability for %s", action);
         return status;
@@ -79,7 +80,7 @@ tap_ask_token(const struct tap_ask *ask, struct cli *cli, struct buffer *token, 
                                      .issued_us = now_us,
                                      .expires_us = now_us + CAPABILITY_SECONDS * UINT64_C(1000000)};
     status = capability_issue(token, &grant, &key.secret_key, error);
-    home_river_key_clear(&key);
+    river_key_clear(&key);
     return status;
 }
 

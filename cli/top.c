@@ -16,6 +16,7 @@
 #include "cli/tap_ask.h"
 #include "cli/top_view.h"
 #include "cli/wait.h"
+#include "platform/river_key.h"
 
 enum {
     ANSWER_MS = 2000,
@@ -370,11 +371,11 @@ prepare(struct top *top, struct error *error)
     enum status status = tap_ask_token(&top->ask, top->cli, &top->tap_token, error);
     if (status != STATUS_OK || top->connection_file)
         return status;
-    status = home_river_key(top->cli->home, &key, error);
+    status = river_key_load(top->cli->home, &key, error);
     for (size_t i = 0; i < QUESTIONS && status == STATUS_OK; i++)
         if (top->questions[i].action)
             status = issue(top, &top->questions[i], &key, error);
-    home_river_key_clear(&key);
+    river_key_clear(&key);
     return status;
 }
 

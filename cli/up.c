@@ -13,6 +13,8 @@
 #include "cli/home.h"
 #include "cli/hosts.h"
 #include "cli/lifecycle.h"
+#include "cli/production.h"
+#include "cli/secret_input.h"
 #include "cli/single.h"
 #include "cli/supervisor.h"
 
@@ -157,20 +159,65 @@ start(struct cli *cli, bool single, int report_fd)
     return EXIT_FAILED;
 }
 
+/* For this process and those that it starts: their environment is for their owner's eyes alone. */
+static int
+ask_passphrase(struct cli *cli)
+{
+    enum { PASSPHRASE_MAX = 1024 };
+    static const char name[] = "SOS_SECRETS_PASSPHRASE=";
+    struct error error = ERROR_INIT;
+    struct buffer typed, variable;
+    buffer_init(&typed);
+    buffer_init(&variable);
+    enum status status = secret_ask_twice("Passphrase", PASSPHRASE_MAX, &typed, &error);
+    if (status == STATUS_OK && memchr(typed.data, '\0', typed.size)) {
+        error_set(&error, "a passphrase holds no NUL");
+        status = STATUS_VALIDATION;
+    }
+    if (status == STATUS_OK && !buffer_reserve(&variable, sizeof name + typed.size))
+        status = STATUS_NOMEM;
+    if (status == STATUS_OK) {
+        buffer_append_string(&variable, name);
+        buffer_append_text(&variable, buffer_text(&typed));
+        buffer_append_byte(&variable, 0);
+        const char *const environment[] = {(const char *)variable.data, NULL};
+        status = config_apply_environment(cli->config, environment, NULL, NULL, &error);
+    }
+    if (status == STATUS_OK &&
+        setenv("SOS_SECRETS_PASSPHRASE", (const char *)variable.data + sizeof name - 1, 1) != 0)
+        status = STATUS_NOMEM;
+    secret_forget(&typed);
+    secret_forget(&variable);
+    return status == STATUS_OK
+               ? EXIT_OK
+               : command_fail("up", EXIT_FAILED, "--ask-passphrase: %s",
+                              error.message[0] ? error.message : status_text(status));
+}
+
 int
 run_up(struct cli *cli, int argc, char **argv)
 {
     bool single = false;
     bool detached = false;
+    bool asks = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--single") == 0)
             single = true;
         else if (strcmp(argv[i], "--detach") == 0)
             detached = true;
+        else if (strcmp(argv[i], "--ask-passphrase") == 0)
+            asks = true;
         else
             return command_fail("up", EXIT_USAGE,
-                                "unknown argument '%s'; expected --single or --detach", argv[i]);
+                                "unknown argument '%s'; expected --single, --detach or "
+                                "--ask-passphrase",
+                                argv[i]);
     }
+    if (asks && ask_passphrase(cli) != EXIT_OK)
+        return EXIT_FAILED;
+    int refused = production_gate(cli, "up", false);
+    if (refused != EXIT_OK)
+        return refused;
     if (!detached)
         return start(cli, single, -1);
 

@@ -2,6 +2,7 @@
 #include "gateway/operation.h"
 
 #include "gateway/sse.h"
+#include "kernel/capability.h"
 #include "kernel/message.h"
 
 #define COMMENT_US UINT64_C(15000000)
@@ -130,8 +131,22 @@ probe_refuse(void *context, enum status status, struct bytes payload)
 
 static const struct exchange_sink probe_sink = {.reply = probe_reply, .refuse = probe_refuse};
 
+/* Of such a token service:identity is asked first: until it has answered nobody knows whether the
+ * stream begins, however fast the probe comes back. */
+static bool
+waits_for_identity(struct text token)
+{
+    struct capability *capability = NULL;
+    int64_t uses;
+    if (text_is_empty(token) || capability_parse(&capability, token, NULL) != STATUS_OK)
+        return false;
+    bool waits = capability_has_parent(capability) || capability_uses_remaining(capability, &uses);
+    capability_destroy(&capability);
+    return waits;
+}
+
 static void
-begin_lasting(struct visit *visit)
+begin_lasting(struct visit *visit, bool probes)
 {
     struct front *front = visit->front;
     visit->lasting = true;
@@ -141,6 +156,8 @@ begin_lasting(struct visit *visit)
         visit->next->before = visit;
     front->lasting = visit;
     front->streams++;
+    if (!probes)
+        return;
     exchange_probe(front->exchanges, visit->match.operation->service, &visit->trace, &probe_sink,
                    visit, &visit->probe);
 }
@@ -213,6 +230,7 @@ operation_begin(struct visit *visit, struct error *error)
         error_set(error, "gateway.streams_max streams are open; try again later");
         return STATUS_BUSY;
     }
+    bool waits = operation_lasts(operation) && waits_for_identity(translated.capability);
     bool post = text_equal_string(http_call_method(visit->call), "POST");
     struct exchange_request request = {
         .service = operation->service,
@@ -230,6 +248,6 @@ operation_begin(struct visit *visit, struct error *error)
     };
     status = exchange_begin(front->exchanges, &request, &visit->exchange, error);
     if (status == STATUS_OK && operation_lasts(operation))
-        begin_lasting(visit);
+        begin_lasting(visit, !waits);
     return status;
 }

@@ -27,7 +27,9 @@ struct capability {
     char *parent_id; /* NULL: none */
     bool limited;
     int64_t uses;
+    uint64_t issued_us;
     uint64_t expires_us;
+    struct buffer constraints;
     bool is_signed; /* the signature has the form of one */
     uint8_t signature[crypto_sign_BYTES];
     struct buffer signed_bytes;
@@ -193,12 +195,15 @@ read_members(struct capability *capability, const struct value *token, struct er
 {
     if (token->type != VALUE_MAP)
         return refuse(error, "the token", type_word(token->type), "an object");
-    struct value constraints;
+    struct value constraints = {0};
     if (value_find(token, "constraints", &constraints) && constraints.type != VALUE_MAP)
         return refuse(error, "constraints", type_word(constraints.type), "an object");
+    if (constraints.type == VALUE_MAP)
+        buffer_append(&capability->constraints, constraints.raw.data, constraints.raw.size);
+    if (capability->constraints.failed)
+        return STATUS_NOMEM;
 
     struct text issuer;
-    uint64_t issued_us;
     enum status status = copy_text(token, "id", &capability->id, error);
     if (status == STATUS_OK)
         status = copy_text(token, "subject", &capability->subject, error);
@@ -209,7 +214,7 @@ read_members(struct capability *capability, const struct value *token, struct er
     if (status == STATUS_OK)
         status = find_text(token, "issuer", &issuer, error);
     if (status == STATUS_OK)
-        status = read_time(token, "issued_at", &issued_us, error);
+        status = read_time(token, "issued_at", &capability->issued_us, error);
     if (status == STATUS_OK)
         status = read_time(token, "expires_at", &capability->expires_us, error);
     if (status == STATUS_OK)
@@ -291,6 +296,7 @@ capability_parse(struct capability **capability_p, struct text token, struct err
         goto fail;
     }
     buffer_init(&capability->signed_bytes);
+    buffer_init(&capability->constraints);
     status = token_to_msgpack(token, &packed, error);
     if (status != STATUS_OK)
         goto fail;
@@ -324,6 +330,7 @@ capability_destroy(struct capability **capability_p)
     free(capability->resource);
     free(capability->parent_id);
     buffer_clear(&capability->signed_bytes);
+    buffer_clear(&capability->constraints);
     free(capability);
     *capability_p = NULL;
 }
@@ -364,6 +371,18 @@ bool
 capability_has_parent(const struct capability *capability)
 {
     return capability->parent_id != NULL;
+}
+
+uint64_t
+capability_issued_us(const struct capability *capability)
+{
+    return capability->issued_us;
+}
+
+struct bytes
+capability_constraints(const struct capability *capability)
+{
+    return buffer_bytes(&capability->constraints);
 }
 
 uint64_t
@@ -484,6 +503,12 @@ static enum status
 append_unsigned(struct buffer *packed, const struct capability_grant *grant, uint32_t count,
                 struct error *error)
 {
+    struct value constraints;
+    if (grant->constraints.size > 0 &&
+        (!value_parse(grant->constraints, &constraints) || constraints.type != VALUE_MAP)) {
+        error_set(error, "the constraints of a capability are no map");
+        return STATUS_INVALID;
+    }
     uint8_t random[ID_RANDOM_BYTES];
     char hex[2 * ID_RANDOM_BYTES + 1], id[ID_SIZE];
     char issued_at[TIMESTAMP_TEXT_SIZE], expires_at[TIMESTAMP_TEXT_SIZE];
@@ -503,12 +528,18 @@ append_unsigned(struct buffer *packed, const struct capability_grant *grant, uin
     pack_pair_string(packed, "action", grant->action);
     pack_pair_string(packed, "resource", grant->resource);
     pack_string(packed, "constraints");
-    pack_map(packed, 0);
+    if (grant->constraints.size > 0)
+        pack_raw(packed, grant->constraints);
+    else
+        pack_map(packed, 0);
     pack_pair_string(packed, "issued_at", issued_at);
     pack_pair_string(packed, "expires_at", expires_at);
     pack_pair_string(packed, "issuer", "river");
-    pack_pair_nil(packed, "uses_remaining");
-    pack_pair_nil(packed, "parent_id");
+    if (grant->limited)
+        pack_pair_int(packed, "uses_remaining", grant->uses);
+    else
+        pack_pair_nil(packed, "uses_remaining");
+    pack_pair_string(packed, "parent_id", grant->parent_id);
     return STATUS_OK;
 }
 

@@ -25,6 +25,8 @@ struct ed25519_secret_key {
 
 struct capability; /* a parsed token; immutable; any thread */
 
+enum { CAPABILITY_ID_MAX = 64 /* bytes of an id that can be revoked; longer ones give no right */ };
+
 /* Parses a token: JSON object (also as base64url of it, padding optional).
  * INVALID with word "invalid_capability_payload" when it is not one: names the
  * member, what came, what was expected. Duplicate members are refused. At most
@@ -42,7 +44,10 @@ const char *capability_action(const struct capability *capability);
 const char *capability_resource(const struct capability *capability);
 const char *capability_parent_id(const struct capability *capability);
 bool capability_has_parent(const struct capability *capability);
+uint64_t capability_issued_us(const struct capability *capability);
 uint64_t capability_expires_us(const struct capability *capability);
+/* One packed map; empty when the token has none. */
+struct bytes capability_constraints(const struct capability *capability);
 /* False when uses_remaining is null. */
 bool capability_uses_remaining(const struct capability *capability, int64_t *uses);
 
@@ -81,10 +86,14 @@ struct capability_grant {
     const char *resource;
     uint64_t issued_us;
     uint64_t expires_us;
+    struct bytes constraints; /* one packed map; empty bytes: none */
+    bool limited;
+    int64_t uses;          /* of a limited one */
+    const char *parent_id; /* NULL: it is not delegated */
 };
 
-/* Makes and signs a token without constraints, unlimited uses, no parent,
- * issuer "river", a random `cap_` id: appends its JSON to out. */
+/* Makes and signs a token, issuer "river", a random `cap_` id: appends its JSON to out. INVALID:
+ * the constraints are not a map that JSON can say. */
 enum status capability_issue(struct buffer *out, const struct capability_grant *grant,
                              const struct ed25519_secret_key *key, struct error *error);
 

@@ -143,8 +143,8 @@ apply_assignment(const struct layer *layer, struct text key, struct text value)
                   key.size > 100 ? 100 : (int)key.size, key.data);
         return STATUS_VALIDATION;
     }
-    if (option == OPTION_OPENAI_API_KEY)
-        return layer_refuse_secret(layer);
+    if (layer_is_secret(option))
+        return layer_set_secret(layer, option, value);
     return layer_set_text(layer, option, value);
 }
 
@@ -192,6 +192,8 @@ config_bool(const struct config *config, enum option_id option)
     const struct setting *setting = setting_of(config, option, TYPE_B);
     if (option == OPTION_REQUIRE_CAPABILITIES && strcmp(setting->origin, "default") == 0)
         return strcmp(config_string(config, OPTION_ENV), "production") == 0;
+    if (option == OPTION_BUS_ANONYMOUS && strcmp(setting->origin, "default") == 0)
+        return strcmp(config_string(config, OPTION_ENV), "production") != 0;
     return setting->number != 0;
 }
 

@@ -23,6 +23,9 @@ enum option_id {
         OPTIONS
 };
 
+/* In place of a secret value: the name of one that the identity service keeps. */
+#define SECRET_NAME_PREFIX "secret:"
+
 struct config;
 
 /* Every apply is whole: when it fails, nothing of its layer counts. */
@@ -33,9 +36,9 @@ typedef void config_warn_fn(void *context, const char *message);
 struct config *config_new(void); /* defaults; NULL when out of memory */
 void config_destroy(struct config **config_p);
 
-/* `source` names the file in messages. openai.api_key in a file is refused: secrets are
- * file paths or the environment. `features` is an object name -> boolean; `services`
- * an object that is kept for its reader. */
+/* `source` names the file in messages. A secret in a file is refused: it is the path of
+ * a file, the name of a stored one (secret:NAME), or stands in the environment. `features` is an
+ * object name -> boolean; `services` an object that is kept for its reader. */
 enum status config_apply_json(struct config *config, struct text json, const char *source,
                               config_warn_fn *warn, void *context, struct error *error);
 
@@ -45,7 +48,7 @@ enum status config_apply_environment(struct config *config, const char *const *e
                                      config_warn_fn *warn, void *context, struct error *error);
 
 /* key=value as it stands on a command line; features.x=true sets feature x. An unknown key is
- * VALIDATION here, and openai.api_key is refused: others can read a command line. */
+ * VALIDATION here, and a secret is refused: others can read a command line. */
 enum status config_apply_argument(struct config *config, const char *assignment,
                                   struct error *error);
 

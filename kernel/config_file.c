@@ -71,8 +71,9 @@ apply_entry(const struct layer *layer, const char *key, const struct value *valu
     if (strcmp(key, "services") == 0)
         return apply_services(layer, value);
     if (config_find_option(text_of(key), &option)) {
-        if (option == OPTION_OPENAI_API_KEY)
-            return layer_refuse_secret(layer);
+        if (layer_is_secret(option))
+            return layer_set_secret(layer, option,
+                                    value->type == VALUE_TEXT ? value->as.text : (struct text){0});
         return layer_set_value(layer, option, value);
     }
     if (is_group(text_of(key))) {

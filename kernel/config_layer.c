@@ -292,12 +292,38 @@ layer_set_feature(const struct layer *layer, struct text name, bool value)
     return STATUS_OK;
 }
 
-enum status
-layer_refuse_secret(const struct layer *layer)
+static const struct {
+    size_t option;
+    bool may_name; /* a stored secret in its place */
+    const char *instead;
+} secret_options[] = {
+    {OPTION_OPENAI_API_KEY, true,
+     "keep it with sos secret set NAME and write secret:NAME here, or set the variable "
+     "SOS_OPENAI_API_KEY, or openai.api_key_file to a file that holds the key"},
+    {OPTION_SECRETS_PASSPHRASE, false,
+     "set the variable SOS_SECRETS_PASSPHRASE, or let sos up --ask-passphrase ask for it"},
+};
+
+bool
+layer_is_secret(size_t option)
 {
-    error_set_field(layer->error, config_options[OPTION_OPENAI_API_KEY].key,
-                    "%s: openai.api_key may not stand here: set the variable SOS_OPENAI_API_KEY, "
-                    "or openai.api_key_file to a file that holds the key",
-                    layer->source);
+    for (size_t i = 0; i < sizeof secret_options / sizeof secret_options[0]; i++)
+        if (secret_options[i].option == option)
+            return true;
+    return false;
+}
+
+enum status
+layer_set_secret(const struct layer *layer, size_t option, struct text text)
+{
+    const char *key = config_options[option].key;
+    for (size_t i = 0; i < sizeof secret_options / sizeof secret_options[0]; i++) {
+        if (secret_options[i].option != option)
+            continue;
+        if (secret_options[i].may_name && text_starts_with(text, SECRET_NAME_PREFIX))
+            return layer_set_text(layer, option, text);
+        error_set_field(layer->error, key, "%s: %s may not stand here: %s", layer->source, key,
+                        secret_options[i].instead);
+    }
     return STATUS_VALIDATION;
 }

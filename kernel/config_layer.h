@@ -85,8 +85,11 @@ enum status layer_fail_text(const struct layer *layer, const char *key, struct t
                             const char *expected);
 enum status layer_fail_nomem(const struct layer *layer);
 
-/* The model's key may not stand in this layer; says where it may. */
-enum status layer_refuse_secret(const struct layer *layer);
+/* Is the option's value a secret, which may stand in the environment alone? */
+bool layer_is_secret(size_t option);
+/* In another layer: sets the name of a stored secret ("secret:openai"); anything else is refused
+ * with where it may stand. A value that is no text comes as an empty one. */
+enum status layer_set_secret(const struct layer *layer, size_t option, struct text text);
 
 void layer_warn_unknown(const struct layer *layer, const char *kind, struct text name);
 

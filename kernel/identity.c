@@ -117,3 +117,19 @@ identity_fingerprint(struct text id, struct bytes public_key,
         memcpy(text, id.data, size);
     snprintf(text + size, TAIL, "@%02x%02x%02x%02x", digest[0], digest[1], digest[2], digest[3]);
 }
+
+void
+identity_anonymous(const uint8_t key[static 32], char id[static IDENTITY_ANONYMOUS_SIZE])
+{
+    uint8_t hash[crypto_hash_sha256_BYTES];
+    char hex[17];
+    crypto_hash_sha256(hash, key, 32);
+    sodium_bin2hex(hex, sizeof hex, hash, 8);
+    snprintf(id, IDENTITY_ANONYMOUS_SIZE, IDENTITY_ANONYMOUS "%s", hex);
+}
+
+bool
+identity_is_anonymous(struct text id)
+{
+    return text_starts_with(id, IDENTITY_ANONYMOUS);
+}

@@ -44,6 +44,13 @@ enum status identity_parse(struct text text, struct identity *identity, struct e
 /* "service:memory" and "memory"? */
 bool identity_is_service(struct text id, const char *service);
 
+/* Who came with a key that nobody knows: "user:anonymous-" + the first 16 hex digits of
+ * SHA-256(the CURVE key's 32 bytes). */
+#define IDENTITY_ANONYMOUS "user:anonymous-"
+enum { IDENTITY_ANONYMOUS_SIZE = 32 };
+void identity_anonymous(const uint8_t key[static 32], char id[static IDENTITY_ANONYMOUS_SIZE]);
+bool identity_is_anonymous(struct text id);
+
 /* `id@` + first 8 hex digits of SHA-256(public_key). */
 void identity_fingerprint(struct text id, struct bytes public_key,
                           char text[static FINGERPRINT_TEXT_SIZE]);

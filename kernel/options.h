@@ -27,6 +27,8 @@
     X(CAPABILITY_KEY_HEX, "capability_public_key_hex", S, "", 0, 64, "the same, older name")       \
     X(PORTS, "ports", S, "configured", 0, 16, "configured, or auto: every port a free one")        \
     X(BROKER_BIND, "broker.bind", S, "127.0.0.1", 0, 255, "address the broker binds")              \
+    X(BROKER_ALLOW_REMOTE, "broker.allow_remote", B, "false", 0, 0,                                \
+      "agents on other hosts are meant to reach the broker")                                       \
     X(BROKER_PORT, "broker.port", U, "6066", 0, 65535, "port of the broker; 0 = any free one")     \
     X(BROKER_PEERS_MAX, "broker.peers_max", U, "16384", 8, 1000000, "peers at once")               \
     X(BROKER_PENDING_MAX, "broker.pending_max", U, "65536", 16, 10000000,                          \
@@ -38,6 +40,8 @@
     X(BROKER_HELD_BYTES_MAX, "broker.held_bytes_max", U, "67108864", 0, 1073741824, "their bytes") \
     X(BROKER_HOLD_MS, "broker.hold_ms", U, "5000", 0, 600000,                                      \
       "how long a request waits for a service that is away")                                       \
+    X(BUS_ANONYMOUS, "bus.anonymous", B, "true", 0, 0,                                             \
+      "unknown keys may identify themselves, on loopback; not in production unless set")           \
     X(MAIL_INBOX_MAX, "mail.inbox_max", U, "100000", 1, 100000000, "messages in one inbox")        \
     X(MAIL_INBOX_BYTES_MAX, "mail.inbox_bytes_max", U, "268435456", 65536, 1099511627776,          \
       "their bytes")                                                                               \
@@ -61,6 +65,8 @@
     X(GATEWAY_BIND, "gateway.bind", S, "127.0.0.1", 0, 255, "address the HTTP doors bind")         \
     X(GATEWAY_ALLOW_REMOTE, "gateway.allow_remote", B, "false", 0, 0,                              \
       "bind other than loopback without TLS")                                                      \
+    X(GATEWAY_TLS_PROXY, "gateway.tls_proxy", B, "false", 0, 0,                                    \
+      "a proxy in front of the HTTP doors speaks TLS")                                             \
     X(GATEWAY_PORT, "gateway.port", U, "6080", 0, 65535, "unified port; 0 = any free one")         \
     X(GATEWAY_ENGINE_PORT, "gateway.engine_port", U, "6060", 0, 65535, "engine door")              \
     X(GATEWAY_MEMORY_PORT, "gateway.memory_port", U, "7070", 0, 65535, "memory door")              \
@@ -90,9 +96,11 @@
       "further origins that browsers may call from, by comma")                                     \
     X(HTTP_RATE_LIMIT, "http_rate_limit", U, "0", 0, 10000000,                                     \
       "requests a minute of one address; 0 = no limit on loopback")                                \
+    X(SECRETS_PASSPHRASE, "secrets.passphrase", S, "", 0, 1024,                                    \
+      "seals secrets in place of a key file; only from the environment")                           \
     X(OPENAI_BASE_URL, "openai.base_url", S, "", 0, 512,                                           \
       "an OpenAI-compatible server, with its /v1")                                                 \
-    X(OPENAI_API_KEY, "openai.api_key", S, "", 0, 4096, "its key; only from the environment")      \
+    X(OPENAI_API_KEY, "openai.api_key", S, "", 0, 4096, "its key, or secret:NAME")                 \
     X(OPENAI_API_KEY_FILE, "openai.api_key_file", S, "", 0, 4096, "file that holds its key")       \
     X(OPENAI_MODEL, "openai.model", S, "", 0, 255, "its model's id")                               \
     X(OPENAI_TIMEOUT_MS, "openai.timeout_ms", U, "60000", 100, 3600000,                            \

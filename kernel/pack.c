@@ -4,6 +4,8 @@
 #include <endian.h>
 #include <msgpack.h>
 
+#include "kernel/clock.h"
+
 static int
 write_to_buffer(void *data, const char *bytes, size_t size)
 {
@@ -168,6 +170,14 @@ pack_pair_raw(struct buffer *out, const char *key, struct bytes value)
 {
     pack_string(out, key);
     pack_raw(out, value);
+}
+
+void
+pack_pair_timestamp(struct buffer *out, const char *key, uint64_t wall_us)
+{
+    char text[TIMESTAMP_TEXT_SIZE];
+    timestamp_format(wall_us, text);
+    pack_pair_string(out, key, text);
 }
 
 /* size: 1, 2, 4 or 8. Each is one load and a swap; a loop over the bytes took three times longer.

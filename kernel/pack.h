@@ -38,6 +38,7 @@ void pack_pair_double(struct buffer *out, const char *key, double value);
 void pack_pair_bool(struct buffer *out, const char *key, bool value);
 void pack_pair_nil(struct buffer *out, const char *key);
 void pack_pair_raw(struct buffer *out, const char *key, struct bytes value);
+void pack_pair_timestamp(struct buffer *out, const char *key, uint64_t wall_us); /* as text */
 
 /* ---- reading */
 enum value_type {

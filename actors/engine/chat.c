@@ -6,6 +6,7 @@
 
 #include "actors/engine/chat_core.h"
 #include "actors/engine/keywords.h"
+#include "actors/engine/provider_key.h"
 #include "contracts/engine.h"
 #include "kernel/assert.h"
 
@@ -84,6 +85,30 @@ count_answer(const struct engine *engine, enum model model, const char *status)
     metric_add(metric_series(engine->answers, labels), 1);
 }
 
+/* As much of it as the caller's capability allows: a streamed answer only grows, so what left
+ * before is always a part of that. */
+static struct text
+allowed(const struct chat *chat, struct text answer)
+{
+    int64_t characters = 0;
+    size_t size = 0;
+    if (!chat->is_limited)
+        return answer;
+    for (; size < answer.size; size++) {
+        bool begins = ((uint8_t)answer.data[size] & 0xc0) != 0x80;
+        if (begins && characters++ == chat->characters_max)
+            break;
+    }
+    return (struct text){answer.data, size};
+}
+
+/* An answer that may have only so many characters leaves it to its metadata. */
+static bool
+says_notice(const struct engine *engine, const struct chat *chat)
+{
+    return chat->is_first && !chat->is_limited && chat_says_notice(engine, chat);
+}
+
 static enum status
 keep(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
 {
@@ -94,7 +119,7 @@ keep(struct context *context, struct request *request, struct outcome *outcome, 
     struct buffer said;
     buffer_init(&said);
     buffer_append_text(&said, buffer_text(&chat->answer));
-    if (chat->is_first && chat_says_notice(engine, chat))
+    if (says_notice(engine, chat))
         buffer_append_format(&said, "\n\n%s", chat_notice);
 
     const struct turn question = {
@@ -143,7 +168,8 @@ static enum status
 remember(struct context *context, struct request *request, struct outcome *outcome,
          struct error *error)
 {
-    const struct chat *chat = request_progress(request);
+    struct chat *chat = request_progress(request);
+    chat->answer.size = allowed(chat, buffer_text(&chat->answer)).size;
     if (!chat->remembers)
         return keep(context, request, outcome, error);
 
@@ -190,6 +216,7 @@ send_piece(struct outcome *outcome, struct text piece)
 static void
 send_rest(struct outcome *outcome, struct chat *chat, struct text answer)
 {
+    answer = allowed(chat, answer);
     while (chat->streams && chat->sent < answer.size) {
         struct text piece = text_cut(
             (struct text){answer.data + chat->sent, answer.size - chat->sent}, CHUNK_TEXT_MAX);
@@ -202,6 +229,7 @@ send_rest(struct outcome *outcome, struct chat *chat, struct text answer)
 static void
 send_words(struct outcome *outcome, struct chat *chat, struct text answer)
 {
+    answer = allowed(chat, answer);
     while (chat->streams && answer.size > 0) {
         struct text piece = text_cut(answer, PIECE_SIZE);
         size_t size = piece.size;
@@ -281,7 +309,7 @@ answer_built_in(struct context *context, struct request *request, struct outcome
     chat->tokens = estimate_tokens(message.size + chat->answer.size);
     chat->tokens_estimated = true;
     send_words(outcome, chat, buffer_text(&chat->answer));
-    if (chat->streams && chat->is_first && chat_says_notice(engine, chat)) {
+    if (chat->streams && says_notice(engine, chat)) {
         send_piece(outcome, text_of("\n\n"));
         send_piece(outcome, text_of(chat_notice));
     }
@@ -344,7 +372,7 @@ static enum status
 on_provider(struct context *context, struct request *request, const struct event *event,
             struct outcome *outcome, struct error *error)
 {
-    const struct engine *engine = context_state(context);
+    struct engine *engine = context_state(context);
     struct chat *chat = request_progress(request);
     struct completion *completion = &chat->completion;
     struct error cause = ERROR_INIT;
@@ -360,6 +388,8 @@ on_provider(struct context *context, struct request *request, const struct event
     }
 
     bool good = event->status == STATUS_OK && event->http_status >= 200 && event->http_status < 300;
+    if (event->http_status == 401)
+        provider_key_refused(&engine->provider);
     if (!good) {
         struct provider_failure failure;
         provider_explain(&engine->provider, event, engine->parser, &failure);
@@ -394,6 +424,12 @@ ask_provider(struct context *context, struct request *request, struct outcome *o
     struct chat *chat = request_progress(request);
     const struct provider *provider = &engine->provider;
     uint64_t now_us = context_now(context).monotonic_us;
+    const char *trouble = provider_key_trouble(provider, context_now(context));
+    if (trouble) {
+        struct provider_failure failure = {.status = STATUS_MODEL_UNAVAILABLE};
+        error_set(&failure.error, "%s: %s", provider->model, trouble);
+        return give_up(context, request, outcome, &failure, error);
+    }
     if (!breaker_admit(&chat->gate->breaker, now_us)) {
         struct provider_failure failure = {.status = STATUS_CIRCUIT_OPEN};
         uint64_t seconds = (breaker_retry_ms(&chat->gate->breaker, now_us) + 999) / 1000;
@@ -516,6 +552,9 @@ begin(struct context *context, struct request *request, struct outcome *outcome,
     chat->model = model;
     chat->model_named = !text_is_empty(name);
     chat->streams = wants_stream && request_wants_stream(request);
+    const struct constraints *constraints = request_constraints(request);
+    chat->is_limited = (constraints->set & CONSTRAINT_MAX_RESPONSE_LENGTH) != 0;
+    chat->characters_max = constraints->max_response_length;
     chat->remembers = chat_flag(request, ENGINE_CHAT_MEMORY_ENABLED);
     completion_init(&chat->completion);
     name_conversation(context, request, chat);

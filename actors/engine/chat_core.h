@@ -26,6 +26,8 @@ struct chat {
     bool remembers;
     bool is_first; /* answer of its conversation */
     size_t sent;   /* bytes of the answer that left */
+    bool is_limited;
+    int64_t characters_max; /* of the answer, when limited */
 
     struct recall recall;
     struct lapse recall_lapse, store_lapse;

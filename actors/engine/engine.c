@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "actors/engine/chat.h"
+#include "actors/engine/provider_key.h"
 #include "contracts/engine.h"
 
 enum { SCHEMA = 1, HISTORY_REPLY_MAX = 200 * 1024 };
@@ -61,6 +62,8 @@ apply(void *state, store_space space, struct bytes key, struct bytes value, bool
 static const char *
 provider_status(const struct engine *engine, struct now now)
 {
+    if (provider_key_trouble(&engine->provider, now))
+        return "unavailable";
     return breaker_retry_ms(&engine->gate->breaker, now.monotonic_us) > 0 ? "circuit_open"
                                                                           : "available";
 }
@@ -109,6 +112,11 @@ health(struct context *context, struct buffer *checks, bool *degraded)
     const struct engine *engine = context_state(context);
     if (!engine->provider.is_configured) {
         pack_pair_string(checks, "model", "built in: no language model is configured");
+        return 1;
+    }
+    const char *trouble = provider_key_trouble(&engine->provider, context_now(context));
+    if (trouble) { /* a swarm has to come up for the secret to be set */
+        pack_pair_string(checks, "model", trouble);
         return 1;
     }
     const char *status = provider_status(engine, context_now(context));
@@ -186,4 +194,6 @@ const struct service engine_service = {.contract = &engine_contract,
                                        .state_new = state_new,
                                        .state_destroy = state_destroy,
                                        .apply = apply,
-                                       .health = health};
+                                       .health = health,
+                                       .routine = "engine_refresh_key",
+                                       .routine_ms = PROVIDER_KEY_ROUTINE_MS};

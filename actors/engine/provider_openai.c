@@ -6,7 +6,7 @@
 #include "actors/engine/completion.h"
 #include "platform/file.h"
 
-enum { KEY_SIZE_MAX = 4096 };
+enum { KEY_SIZE_MAX = 4096, SECRET_NAME_MAX = 128 };
 
 /* ---- settings */
 
@@ -66,12 +66,54 @@ read_url(struct provider *provider, const struct config *config, struct error *e
     return provider->url && provider->host ? STATUS_OK : STATUS_NOMEM;
 }
 
+void
+provider_forget_key(struct provider *provider)
+{
+    if (provider->authorization)
+        explicit_bzero(provider->authorization, strlen(provider->authorization));
+    free(provider->authorization);
+    provider->authorization = NULL;
+}
+
+enum status
+provider_set_key(struct provider *provider, struct text key, struct error *error)
+{
+    if (key.size == 0 || key.size > KEY_SIZE_MAX || !is_visible(key))
+        return refuse(error, OPTION_OPENAI_API_KEY,
+                      "the key is longer than 4096 bytes, or holds blanks or characters that no "
+                      "HTTP header may");
+    char *authorization = join("Authorization: Bearer ", key, "");
+    if (!authorization)
+        return STATUS_NOMEM;
+    provider_forget_key(provider);
+    provider->authorization = authorization;
+    return STATUS_OK;
+}
+
+static enum status
+read_secret_name(struct provider *provider, struct text name, struct error *error)
+{
+    bool good = name.size > 0 && name.size <= SECRET_NAME_MAX;
+    for (size_t i = 0; i < name.size && good; i++)
+        good = name.data[i] && strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", name.data[i]);
+    if (!good)
+        return refuse(error, OPTION_OPENAI_API_KEY,
+                      "expected secret:NAME, the name of a-z, 0-9 and . _ -");
+    provider->secret = text_copy(name);
+    return provider->secret ? STATUS_OK : STATUS_NOMEM;
+}
+
 static enum status
 read_key(struct provider *provider, const struct config *config, struct error *error)
 {
     struct buffer file;
     buffer_init(&file);
     struct text key = text_of(config_string(config, OPTION_OPENAI_API_KEY));
+    if (text_starts_with(key, SECRET_NAME_PREFIX)) {
+        size_t prefix = sizeof SECRET_NAME_PREFIX - 1;
+        return read_secret_name(provider, (struct text){key.data + prefix, key.size - prefix},
+                                error);
+    }
     const char *path = config_string(config, OPTION_OPENAI_API_KEY_FILE);
     enum status status = STATUS_OK;
     if (key.size == 0 && path[0] != '\0') {
@@ -84,14 +126,8 @@ read_key(struct provider *provider, const struct config *config, struct error *e
         if (status == STATUS_OK && key.size == 0)
             status = refuse(error, OPTION_OPENAI_API_KEY_FILE, "the file is empty");
     }
-    if (status == STATUS_OK && !is_visible(key))
-        status = refuse(error, OPTION_OPENAI_API_KEY,
-                        "the key holds blanks or characters that no HTTP header may");
-    if (status == STATUS_OK && key.size > 0) {
-        provider->authorization = join("Authorization: Bearer ", key, "");
-        if (!provider->authorization)
-            status = STATUS_NOMEM;
-    }
+    if (status == STATUS_OK && key.size > 0)
+        status = provider_set_key(provider, key, error);
     if (file.data)
         explicit_bzero(file.data, file.capacity);
     buffer_clear(&file);
@@ -130,9 +166,8 @@ provider_open(struct provider *provider, const struct config *config, struct err
 void
 provider_close(struct provider *provider)
 {
-    if (provider->authorization)
-        explicit_bzero(provider->authorization, strlen(provider->authorization));
-    free(provider->authorization);
+    provider_forget_key(provider);
+    free(provider->secret);
     free(provider->url);
     free(provider->host);
     free(provider->model);

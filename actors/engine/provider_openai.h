@@ -16,6 +16,10 @@ struct provider {
     char *model;         /* its model's id */
     char *authorization; /* "Authorization: Bearer …"; NULL: the server wants no key. Secret. */
     uint32_t timeout_ms;
+
+    char *secret; /* the name of the secret that the key is; NULL: none is. See provider_key.h. */
+    uint64_t key_due_us, key_end_us; /* it is read again, and not used any longer; monotonic */
+    char key_trouble[400];           /* why the last reading failed; "" */
 };
 
 /* From openai.*; none configured is fine. VALIDATION names the key that is wrong, never its secret
@@ -23,6 +27,10 @@ struct provider {
 enum status provider_open(struct provider *provider, const struct config *config,
                           struct error *error);
 void provider_close(struct provider *provider); /* overwrites the key */
+
+/* VALIDATION: the key holds what no HTTP header may; never says what. */
+enum status provider_set_key(struct provider *provider, struct text key, struct error *error);
+void provider_forget_key(struct provider *provider); /* overwrites it */
 
 struct prompt {
     struct text agent;

@@ -3,24 +3,22 @@
 
 #include <stdlib.h>
 
+#include "actors/identity/grant_use.h"
+#include "actors/identity/guild.h"
+#include "actors/identity/key_rotate.h"
+#include "actors/identity/onboarding.h"
+#include "actors/identity/onboarding_steps.h"
+#include "actors/identity/pairing.h"
 #include "actors/identity/register.h"
+#include "actors/identity/river_approval.h"
+#include "actors/identity/secret.h"
 #include "actors/identity/sync.h"
+#include "actors/identity/user.h"
 #include "contracts/identity.h"
 
-enum { SCHEMA = 1, LIST_REPLY_MAX = 200 * 1024, AGE_SIZE = 8 };
+enum { SCHEMA = 1, LIST_REPLY_MAX = 200 * 1024 };
 
 /* ---- reading */
-
-static enum status
-get(struct context *context, struct request *request, struct outcome *outcome, struct error *error)
-{
-    struct agent agent;
-    struct text id = arguments_text(request_arguments(request), IDENTITY_GET_ID);
-    enum status status = agent_get(context, id, &agent, error);
-    if (status == STATUS_OK)
-        agent_pack(outcome_reply(outcome), &agent);
-    return status;
-}
 
 struct page {
     struct context *context;
@@ -43,9 +41,9 @@ take_agent(void *context, struct bytes key, struct bytes value, struct error *er
     }
     if (page->left == 0 || page->records.size > LIST_REPLY_MAX)
         return ENOUGH;
-    if (key.size < AGE_SIZE)
+    if (key.size < MOMENT_SIZE)
         return STATUS_OK;
-    struct text id = {(const char *)key.data + AGE_SIZE, key.size - AGE_SIZE};
+    struct text id = {(const char *)key.data + MOMENT_SIZE, key.size - MOMENT_SIZE};
     enum status status = agent_get(page->context, id, &agent, error);
     if (status != STATUS_OK)
         return status == STATUS_NOT_FOUND ? STATUS_STORE_FAILED : status;
@@ -82,17 +80,27 @@ list(struct context *context, struct request *request, struct outcome *outcome, 
 static enum status
 state_new(void **state_p, const struct config *config, struct metrics *metrics, struct error *error)
 {
-    (void)config;
     (void)metrics;
-    (void)error;
-    *state_p = calloc(1, sizeof(struct identities));
-    return *state_p ? STATUS_OK : STATUS_NOMEM;
+    struct identities *identities = calloc(1, sizeof *identities);
+    if (!identities)
+        return STATUS_NOMEM;
+    enum status status = river_new(&identities->river, config, error);
+    if (status == STATUS_OK)
+        *state_p = identities;
+    else
+        free(identities);
+    return status;
 }
 
 static void
 state_destroy(void **state_p)
 {
-    free(*state_p);
+    struct identities *identities = *state_p;
+    if (identities) {
+        keyring_clear(&identities->keyring);
+        river_destroy(&identities->river);
+    }
+    free(identities);
     *state_p = NULL;
 }
 
@@ -100,8 +108,45 @@ static enum status
 apply(void *state, store_space space, struct bytes key, struct bytes value, bool deleted,
       struct error *error)
 {
-    (void)state;
-    return deleted ? STATUS_OK : agent_check_row(space, key, value, error);
+    struct identities *identities = state;
+    if (deleted)
+        return STATUS_OK;
+    identities->users += space == SPACE_USER; /* these rows are written once and stay */
+    identities->guilds += space == SPACE_GUILD;
+    enum status status = agent_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = onboarding_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = user_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = guild_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = secret_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = pairing_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = grant_check_row(space, key, value, error);
+    if (status == STATUS_OK)
+        status = approval_check_row(space, key, value, error);
+    return status;
+}
+
+static enum status
+loaded(struct context *context, struct error *error)
+{
+    return river_load(river_of(context), context, error);
+}
+
+static uint32_t
+health(struct context *context, struct buffer *checks, bool *degraded)
+{
+    return river_health(river_of(context), checks, degraded);
+}
+
+static void
+tick(struct context *context, struct outcome *outcome)
+{
+    river_tick(river_of(context), context, outcome);
 }
 
 #define ROW(operation, handler) [operation] = {operation, handler},
@@ -115,5 +160,9 @@ const struct service identity_service = {.contract = &identity_contract,
                                          .state_new = state_new,
                                          .state_destroy = state_destroy,
                                          .apply = apply,
+                                         .loaded = loaded,
+                                         .health = health,
+                                         .tick = tick,
+                                         .use_capability = use_capability,
                                          .routine = "identity_sync",
                                          .routine_ms = SYNC_MS};

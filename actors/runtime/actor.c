@@ -22,6 +22,7 @@ struct actor {
     struct store *store;
     struct dispatch *dispatch;
     struct committer *committer;
+    struct audit_trail *trail; /* NULL: no home, no trail */
     struct fetcher *fetcher;
     struct peer *peer;
     zactor_t *thread;
@@ -89,12 +90,13 @@ flags_of(struct text service, struct text type)
     return flags;
 }
 
-/* docs/PROTOCOL.md: the broker's key table is changed by control records. */
+/* docs/PROTOCOL.md: what the broker itself keeps is changed by control records. */
 static enum kind
 kind_of(struct text service, struct text type)
 {
-    return text_equal_string(service, "bus") && text_starts_with(type, "key_") ? KIND_CONTROL
-                                                                               : KIND_REQUEST;
+    bool control = text_starts_with(type, "key_") || text_equal_string(type, "capability_revoke") ||
+                   text_equal_string(type, "policy_changed");
+    return text_equal_string(service, "bus") && control ? KIND_CONTROL : KIND_REQUEST;
 }
 
 static enum status
@@ -195,6 +197,24 @@ on_message(void *context, const struct message *message)
 }
 
 static void
+log_refusal(const struct actor *actor, const struct message *message)
+{
+    struct error error = ERROR_INIT;
+    error_unpack(message->payload, &error);
+    log_warn(actor->logger, "the broker refused a record: %s", error.message);
+}
+
+static void
+on_bus(void *context, const struct message *message)
+{
+    struct actor *actor = context;
+    if (message->kind == KIND_CONTROL)
+        dispatch_message(actor->dispatch, message);
+    else if (message->kind == KIND_ERROR)
+        log_refusal(actor, message);
+}
+
+static void
 fail(struct actor *actor, const struct error *error)
 {
     if (actor->has_failed)
@@ -244,8 +264,8 @@ open_session(struct actor *actor, struct error *error)
 {
     const struct fetch_callbacks callbacks = {on_http_data, on_http_done, actor};
     enum status status = fetch_open(&actor->fetcher, &callbacks, error);
-    if (status == STATUS_OK && actor->store)
-        status = committer_open(&actor->committer, actor->store, error);
+    if (status == STATUS_OK && (actor->store || actor->trail))
+        status = committer_open(&actor->committer, actor->store, actor->trail, error);
     if (status != STATUS_OK)
         return status;
 
@@ -256,12 +276,14 @@ open_session(struct actor *actor, struct error *error)
         service.store_uuid = store_uuid(actor->store);
         service.store_epoch = store_epoch(actor->store);
     }
-    const struct peer_options options = {
-        .connection = &actor->connection,
-        .service = &service,
-        .callbacks = {.on_message = on_message, .on_state = on_state, .context = actor},
-        .clock = actor->clock,
-        .logger = actor->logger};
+    const struct peer_options options = {.connection = &actor->connection,
+                                         .service = &service,
+                                         .callbacks = {.on_message = on_message,
+                                                       .on_state = on_state,
+                                                       .on_bus = on_bus,
+                                                       .context = actor},
+                                         .clock = actor->clock,
+                                         .logger = actor->logger};
     return peer_open(&actor->peer, &options, error);
 }
 
@@ -294,14 +316,23 @@ wait_ms(const struct actor *actor, bool more)
 }
 
 static void
+commit_done(struct actor *actor, enum status status, const struct error *error)
+{
+    const struct audit_report *report = committer_report(actor->committer);
+    if (report)
+        dispatch_audited(actor->dispatch, report);
+    dispatch_committed(actor->dispatch, status, error);
+}
+
+static void
 take_commit(struct actor *actor)
 {
     enum status status;
     struct error error;
     if (!actor->committer || !committer_take(actor->committer, &status, &error))
         return;
-    dispatch_committed(actor->dispatch, status, &error);
-    if (store_has_failed(actor->store)) {
+    commit_done(actor, status, &error);
+    if (actor->store && store_has_failed(actor->store)) {
         error_wrap(&error, "the store takes no more writes until it is opened again");
         fail(actor, &error);
     }
@@ -347,6 +378,26 @@ loop(struct actor *actor, zsock_t *pipe)
 }
 
 static void
+end_commit(struct actor *actor)
+{
+    enum status status;
+    struct error error;
+    while (dispatch_is_committing(actor->dispatch))
+        if (committer_wait(actor->committer, &status, &error))
+            commit_done(actor, status, &error);
+}
+
+/* The audit entries of the requests that ended just now. */
+static void
+end_last_commit(struct actor *actor)
+{
+    if (actor->has_failed)
+        return;
+    dispatch_run(actor->dispatch);
+    end_commit(actor);
+}
+
+static void
 run(zsock_t *pipe, void *args)
 {
     struct actor *actor = args;
@@ -365,12 +416,9 @@ run(zsock_t *pipe, void *args)
         if (actor->has_failed)
             log_error(actor->logger, "the actor ends: %s", actor->failure.message);
         /* A failure may come while a commit is under way: its batch belongs to dispatch. */
-        enum status ignored;
-        struct error words;
-        while (dispatch_is_committing(actor->dispatch))
-            if (committer_wait(actor->committer, &ignored, &words))
-                dispatch_committed(actor->dispatch, ignored, &words);
+        end_commit(actor);
         dispatch_session_lost(actor->dispatch);
+        end_last_commit(actor);
     }
     peer_close(&actor->peer);
     fetch_close(&actor->fetcher);
@@ -405,6 +453,13 @@ actor_start(struct actor **actor_p, const struct actor_options *options, struct 
     actor->logger = options->logger;
 
     const char *name = options->service->contract->service;
+    if (options->home) {
+        actor->trail = audit_trail_new(options->home, name, options->clock, options->logger);
+        if (!actor->trail) {
+            free(actor);
+            return STATUS_NOMEM;
+        }
+    }
     enum status status = open_store(actor, options, error);
     if (status != STATUS_OK) {
         error_wrap(error, "open the store of %s", name);
@@ -414,6 +469,7 @@ actor_start(struct actor **actor_p, const struct actor_options *options, struct 
         .service = options->service,
         .store = actor->store,
         .home = options->home,
+        .has_trail = options->home != NULL,
         .config = options->config,
         .clock = options->clock,
         .logger = options->logger,
@@ -451,6 +507,7 @@ actor_stop(struct actor **actor_p)
         return;
     zactor_destroy(&actor->thread);
     dispatch_destroy(&actor->dispatch);
+    audit_trail_destroy(&actor->trail);
     store_close(&actor->store);
     connection_clear(&actor->connection);
     free(actor);

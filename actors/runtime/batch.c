@@ -9,12 +9,14 @@ batch_begin(struct dispatch *dispatch)
 {
     ASSERT(!dispatch->committing && dispatch->step_count == 0);
     overlay_reset(dispatch->context.overlay);
+    audit_begin_batch(dispatch);
 }
 
 bool
 batch_has_room(const struct dispatch *dispatch)
 {
-    const size_t housekeeping = 2; /* steps that always find a place: the tick and old answers */
+    /* Steps that always find a place: the tick, old answers, audit entries. */
+    const size_t housekeeping = 3;
     return dispatch->step_count + housekeeping < OVERLAY_STEPS_MAX &&
            store_batch_bytes(overlay_batch(dispatch->context.overlay)) < BATCH_BYTES_MAX;
 }
@@ -35,6 +37,7 @@ finish_step(struct dispatch *dispatch, struct step *step, enum status commit,
             const struct error *error)
 {
     struct request *request = step->request;
+    bool holds_secret = request && request->operation->secrets;
     if (request) {
         request->batch_steps--;
         if (request->ended) {
@@ -42,6 +45,9 @@ finish_step(struct dispatch *dispatch, struct step *step, enum status commit,
                 request_destroy(&request);
         } else if (commit != STATUS_OK) {
             dispatch_refuse(dispatch, request, commit, error);
+        } else if (step->status == STATUS_PENDING && request->is_revoked) {
+            if (request->batch_steps == 0)
+                rights_refuse_revoked(dispatch, request);
         } else if (step->status == STATUS_PENDING) {
             dispatch_start_effects(dispatch, request, &step->effects);
         } else {
@@ -49,6 +55,8 @@ finish_step(struct dispatch *dispatch, struct step *step, enum status commit,
         }
     }
     drop_effects(step);
+    if (holds_secret && step->reply.data)
+        explicit_bzero(step->reply.data, step->reply.capacity);
     buffer_clear(&step->reply);
 }
 
@@ -89,7 +97,15 @@ static bool
 stands_alone(const struct step *step, const struct step_set *written)
 {
     bool reads = !step->request || (step->request->operation->flags & OPERATION_READ);
-    return (step->first == step->last || reads) && !step_set_intersects(&step->seen, written);
+    return (step->first == step->last || (reads && !step->is_audited)) &&
+           !step_set_intersects(&step->seen, written);
+}
+
+/* A commit that failed: was nothing written, and is the state what the store holds? */
+static bool
+is_intact(const struct dispatch *dispatch, enum status status, const struct error *error)
+{
+    return status != STATUS_OK && (!dispatch->context.store || dispatch_is_full(status, error));
 }
 
 static void
@@ -97,16 +113,28 @@ finish(struct dispatch *dispatch, enum status commit, const struct error *error)
 {
     struct step_set written = {{0}};
     size_t count = dispatch->step_count;
-    bool full = dispatch_is_full(commit, error);
-    for (size_t i = 0; i < count && full; i++)
+    bool intact = is_intact(dispatch, commit, error);
+    for (size_t i = 0; i < count && intact; i++)
         if (dispatch->steps[i].first != dispatch->steps[i].last)
             step_set_add(&written, i);
     for (size_t i = 0; i < count; i++) {
-        bool stands = full && stands_alone(&dispatch->steps[i], &written);
+        bool stands = intact && stands_alone(&dispatch->steps[i], &written);
         finish_step(dispatch, &dispatch->steps[i], stands ? STATUS_OK : commit, error);
     }
     dispatch->step_count = 0;
     overlay_reset(dispatch->context.overlay);
+}
+
+static struct step *
+begin_own(struct dispatch *dispatch)
+{
+    struct overlay *overlay = dispatch->context.overlay;
+    struct step *step = &dispatch->steps[dispatch->step_count];
+    *step = (struct step){.first = overlay_count(overlay)};
+    TAILQ_INIT(&step->effects);
+    overlay_begin_step(overlay, dispatch->step_count, &step->seen);
+    dispatch->step_count++;
+    return step;
 }
 
 /* Commits what is due of the runtime's own in the same batch. */
@@ -117,21 +145,30 @@ clean_answers(struct dispatch *dispatch)
     struct error error = ERROR_INIT;
     if (!context->store || !idempotency_is_due(dispatch->idempotency, context->now.wall_us))
         return;
-    struct step *step = &dispatch->steps[dispatch->step_count];
-    *step = (struct step){.first = overlay_count(context->overlay)};
-    TAILQ_INIT(&step->effects);
-    overlay_begin_step(context->overlay, dispatch->step_count, &step->seen);
-    dispatch->step_count++;
+    struct step *step = begin_own(dispatch);
     if (idempotency_clean(dispatch->idempotency, context->overlay, context->store,
                           context->now.wall_us, &error) != STATUS_OK)
         log_error(context->logger, "old answers cannot be deleted: %s", error.message);
     step->last = overlay_count(context->overlay);
 }
 
+static void
+keep_audit(struct dispatch *dispatch)
+{
+    bool waits =
+        dispatch->store_failed && dispatch->context.now.monotonic_us < dispatch->store_retry_us;
+    if (waits || !audit_has_chores(dispatch))
+        return;
+    struct step *step = begin_own(dispatch);
+    audit_do_chores(dispatch);
+    step->last = overlay_count(dispatch->context.overlay);
+}
+
 void
 batch_close(struct dispatch *dispatch)
 {
     clean_answers(dispatch);
+    keep_audit(dispatch);
     struct overlay *overlay = dispatch->context.overlay;
     if (overlay_count(overlay) == 0) {
         finish(dispatch, STATUS_OK, NULL);
@@ -168,6 +205,8 @@ refuse_step(struct dispatch *dispatch, size_t index, enum status status, const s
     step_set_add(&dispatch->refused, index);
     drop_effects(step);
     step->status = status;
+    if (step->request && step->is_audited)
+        audit_note_end(dispatch, step->request, status, error);
     if (step->request)
         dispatch_pack_refusal(dispatch, step->request, status, error, &step->reply);
 }
@@ -228,6 +267,10 @@ dispatch_committed(struct dispatch *dispatch, enum status status, const struct e
         checkpoint_end(dispatch, status, error);
         return;
     }
+    if (dispatch->audit.is_flushing) {
+        audit_flushed(dispatch);
+        return;
+    }
     metric_observe(dispatch->commit_seconds,
                    (double)(dispatch->context.now.monotonic_us - dispatch->commit_started_us) /
                        1e6);
@@ -247,11 +290,12 @@ dispatch_committed(struct dispatch *dispatch, enum status status, const struct e
 
     dispatch->committing = false;
     bool full = dispatch_is_full(status, error);
-    dispatch->store_failed = status != STATUS_OK && !full;
+    bool intact = is_intact(dispatch, status, error);
+    dispatch->store_failed = status != STATUS_OK && !intact;
     note_room(dispatch, status, full, error);
     if (status == STATUS_OK) {
         apply_rows(dispatch);
-    } else if (!full) { /* else nothing was written, and the state is what the store holds */
+    } else if (!intact) {
         log_error(dispatch->context.logger, "commit failed: %s", error->message);
         dispatch->store_retry_us = dispatch->context.now.monotonic_us + STORE_RETRY_US;
         reload(dispatch);

@@ -105,6 +105,11 @@ pack_health(struct dispatch *dispatch, struct buffer *out)
                                 : "ok");
         count++;
     }
+    if (dispatch->audit.has_trail && dispatch->audit.is_failing) {
+        pack_pair_string(&checks, "audit", "the trail cannot be written");
+        degraded = true;
+        count++;
+    }
     if (context->service->health && !dispatch->failed) {
         overlay_begin_step(context->overlay, 0, NULL);
         count += context->service->health(context, &checks, &degraded);

@@ -10,13 +10,46 @@
 /* Batch and result are each written by one thread before a message hands them to the other. */
 struct committer {
     struct store *store;
+    struct audit_trail *trail;
     zactor_t *thread;
     const struct store_batch *batch; /* the job is either this */
     const char *folder;              /* or a checkpoint into this */
     enum status status;
     struct error error;
     bool under_way;
+    bool reports;
+    struct audit_report report;
 };
+
+static void
+write_entries(struct committer *committer)
+{
+    committer->reports = committer->status == STATUS_OK && committer->trail &&
+                         audit_trail_is_asked(committer->batch);
+    if (!committer->reports)
+        return;
+    audit_trail_write(committer->trail, committer->store, committer->batch, &committer->report);
+    if (committer->store || committer->report.status == STATUS_OK)
+        return;
+    committer->status = STATUS_STORE_FAILED;
+    committer->error = committer->report.error;
+}
+
+static void
+do_work(struct committer *committer)
+{
+    committer->error = ERROR_INIT;
+    committer->status = STATUS_OK;
+    committer->reports = false;
+    if (!committer->batch) {
+        committer->status =
+            store_checkpoint(committer->store, committer->folder, &committer->error);
+        return;
+    }
+    if (committer->store)
+        committer->status = store_commit(committer->store, committer->batch, &committer->error);
+    write_entries(committer);
+}
 
 static void
 run(zsock_t *pipe, void *args)
@@ -32,22 +65,20 @@ run(zsock_t *pipe, void *args)
             break;
         }
         zstr_free(&command);
-        committer->error = ERROR_INIT;
-        committer->status =
-            committer->batch
-                ? store_commit(committer->store, committer->batch, &committer->error)
-                : store_checkpoint(committer->store, committer->folder, &committer->error);
+        do_work(committer);
         zstr_send(pipe, "DONE");
     }
 }
 
 enum status
-committer_open(struct committer **committer_p, struct store *store, struct error *error)
+committer_open(struct committer **committer_p, struct store *store, struct audit_trail *trail,
+               struct error *error)
 {
     struct committer *committer = calloc(1, sizeof *committer);
     if (!committer)
         return STATUS_NOMEM;
     committer->store = store;
+    committer->trail = trail;
     committer->thread = zactor_new(run, committer);
     if (!committer->thread) {
         error_set(error, "the store's thread cannot be started");
@@ -113,6 +144,12 @@ committer_wait(struct committer *committer, enum status *result, struct error *e
     *result = committer->status;
     *error = committer->error;
     return true;
+}
+
+const struct audit_report *
+committer_report(const struct committer *committer)
+{
+    return committer->reports ? &committer->report : NULL;
 }
 
 bool

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "actors/runtime/context.h"
 
-#include "actors/runtime/request.h"
 #include "kernel/assert.h"
 
 void *
@@ -73,17 +72,4 @@ context_scan(struct context *context, store_space space, struct bytes prefix, bo
     ASSERT(context->store);
     return overlay_scan(context->overlay, context->store, space, prefix, reverse, row, row_context,
                         error);
-}
-
-enum status
-request_authorise_resource(struct context *context, const struct request *request,
-                           struct text resource, struct text subject, struct error *error)
-{
-    const struct claim claim = {.operation = request->operation,
-                                .principal = request->principal,
-                                .source = text_of(request->origin.source),
-                                .capability = request->capability,
-                                .resource = resource,
-                                .subject = subject};
-    return authorise(context->authoriser, &claim, context->now, error);
 }

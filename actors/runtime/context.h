@@ -17,6 +17,7 @@ struct context {
     struct now now;
     const struct clock *clock;
     const char *home; /* borrowed; may be NULL */
+    bool has_trail;   /* audit entries reach a file */
     const struct config *config;
     const struct logger *logger;
     struct metrics *metrics;

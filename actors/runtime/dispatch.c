@@ -38,11 +38,14 @@ dispatch_new(struct dispatch **dispatch_p, const struct dispatch_options *option
     TAILQ_INIT(&dispatch->waiting);
     TAILQ_INIT(&dispatch->keyed);
     TAILQ_INIT(&dispatch->ready);
+    TAILQ_INIT(&dispatch->audit.ended);
+    dispatch->audit.has_trail = options->has_trail;
 
     struct context *context = &dispatch->context;
     context->service = service;
     context->store = options->store;
     context->home = options->home;
+    context->has_trail = options->has_trail;
     context->config = options->config;
     context->logger = options->logger;
     context->clock = options->clock;
@@ -73,13 +76,23 @@ fail:
     return status;
 }
 
+/* An end that no step has told of: what was begun may have had effects. */
+static void
+note_end(struct dispatch *dispatch, const struct request *request, enum status status)
+{
+    if (!request->is_waiting && !request->answered)
+        audit_note_end(dispatch, request, status, NULL);
+}
+
 static void
 end_all(struct dispatch *dispatch)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
         struct request *request;
-        while ((request = TAILQ_FIRST(&dispatch->by_id[i])) != NULL)
+        while ((request = TAILQ_FIRST(&dispatch->by_id[i])) != NULL) {
+            note_end(dispatch, request, STATUS_CANCELLED);
             dispatch_end(dispatch, request);
+        }
     }
 }
 
@@ -93,6 +106,7 @@ dispatch_destroy(struct dispatch **dispatch_p)
     end_all(dispatch);
     load_drop(dispatch);
     idempotency_destroy(&dispatch->idempotency);
+    audit_notes_clear(&dispatch->audit.ended);
     timers_clear(&dispatch->timers);
     store_batch_destroy(&dispatch->slice);
     free(dispatch->steps);
@@ -159,7 +173,9 @@ dispatch_end(struct dispatch *dispatch, struct request *request)
 static void
 deadline_over(void *context, void *owner)
 {
-    builtin_count(context, owner, STATUS_TIMEOUT);
+    const struct request *request = owner;
+    builtin_count(context, request, STATUS_TIMEOUT);
+    note_end(context, request, STATUS_TIMEOUT);
     dispatch_end(context, owner);
 }
 
@@ -174,7 +190,8 @@ dispatch_pack_refusal(struct dispatch *dispatch, const struct request *request, 
                       const struct error *error, struct buffer *reply)
 {
     struct error public_error = *error;
-    bool full = dispatch_is_full(status, error); /* said once in the log, plainly to everybody */
+    /* Said once in the log, plainly to everybody. */
+    bool full = dispatch_is_full(status, error) || strcmp(error->word, AUDIT_WORD) == 0;
     bool hidden = !full && (status == STATUS_INTERNAL || status == STATUS_STORE_FAILED ||
                             status == STATUS_UNKNOWN);
     if (status_http(status) >= 500 && !full) {
@@ -232,6 +249,8 @@ dispatch_refuse(struct dispatch *dispatch, struct request *request, enum status 
 {
     struct buffer reply;
     buffer_init(&reply);
+    if (!request->is_waiting && strcmp(error->word, AUDIT_WORD) != 0)
+        audit_note_end(dispatch, request, status, error);
     dispatch_pack_refusal(dispatch, request, status, error, &reply);
     answer(dispatch, request, status, buffer_bytes(&reply));
     buffer_clear(&reply);
@@ -295,14 +314,19 @@ start_call(struct dispatch *dispatch, struct continuation *continuation, struct 
 {
     const struct request *request = continuation->request;
     const struct outcome_call *call = &continuation->call;
-    const struct dispatch_call out = {.service = call->service,
-                                      .type = call->type,
-                                      .payload = call->payload,
-                                      .ttl_ms = clip_ms(dispatch, request, call->ttl_ms),
-                                      .trace = &request->trace,
-                                      .capability = request->capability,
-                                      .principal = request->principal,
-                                      .idempotency_key = call->idempotency_key};
+    struct text token = text_is_empty(call->capability) ? request->capability : call->capability;
+    struct dispatch_call out = {.service = call->service,
+                                .type = call->type,
+                                .payload = call->payload,
+                                .ttl_ms = clip_ms(dispatch, request, call->ttl_ms),
+                                .trace = &request->trace,
+                                .capability = token,
+                                .principal = request->principal,
+                                .idempotency_key = call->idempotency_key};
+    if (rights_is_answer(continuation)) { /* asked in the service's own name */
+        out.capability = (struct text){NULL, 0};
+        out.principal = (struct text){NULL, 0};
+    }
     return dispatch->port.call(dispatch->port.context, &out, continuation, &continuation->call_id,
                                error);
 }
@@ -506,12 +530,15 @@ dispatch_message(struct dispatch *dispatch, const struct message *message)
         request = find_request(dispatch, &message->correlation);
         if (request) {
             builtin_count(dispatch, request, STATUS_CANCELLED);
+            note_end(dispatch, request, STATUS_CANCELLED);
             dispatch_end(dispatch, request);
         }
         break;
     case KIND_CONTROL:
         if (text_equal_string(message->type, "credit"))
             take_credit(dispatch, message);
+        else if (text_equal_string(message->type, "capabilities_revoked"))
+            rights_revoke(dispatch, message);
         break;
     default:
         break;
@@ -530,6 +557,10 @@ dispatch_run(struct dispatch *dispatch)
         return false;
     if (dispatch->checkpoint.wanted) {
         checkpoint_begin(dispatch);
+        return false;
+    }
+    if (audit_flush_is_due(dispatch)) {
+        audit_flush(dispatch);
         return false;
     }
 

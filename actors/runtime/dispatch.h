@@ -11,6 +11,7 @@
 #ifndef SOS_RUNTIME_DISPATCH_H
 #define SOS_RUNTIME_DISPATCH_H
 
+#include "actors/runtime/audit_trail.h"
 #include "actors/runtime/idempotency.h"
 #include "actors/runtime/request.h"
 #include "actors/runtime/service.h"
@@ -44,7 +45,9 @@ struct dispatch_port {
     enum status (*http)(void *context, const struct outcome_http *http, struct continuation *handle,
                         struct transfer **transfer, struct error *error);
     void (*abort_http)(void *context, struct transfer *transfer);
-    /* The batch stays as it is until dispatch_committed(). */
+    /* The batch stays as it is until dispatch_committed(). With has_trail an empty one asks that
+     * all entries which wait are appended; a service without a store has batches too, of entries
+     * alone. */
     void (*commit)(void *context, const struct store_batch *batch);
     /* The same for a copy of the store; it too ends with dispatch_committed(). */
     void (*checkpoint)(void *context, const char *folder);
@@ -60,7 +63,9 @@ struct dispatch_limits {
 struct dispatch_options {
     const struct service *service;
     struct store *store; /* borrowed; NULL when the service has none */
-    const char *home; /* borrowed; may be NULL */
+    const char *home;    /* borrowed; may be NULL */
+    bool has_trail;      /* the port's commits append audit entries, and dispatch_audited() hears of
+                            it; else they stay in the store */
     const struct config *config;
     const struct clock *clock;
     const struct logger *logger;
@@ -77,8 +82,9 @@ enum status dispatch_new(struct dispatch **dispatch_p, const struct dispatch_opt
 /* Ends every request without an answer, aborts their calls. No commit may be under way. */
 void dispatch_destroy(struct dispatch **dispatch_p);
 
-/* A request, cancel or credit. Anything else is ignored. health_check and metrics are answered at
- * once; store_checkpoint {folder} (of user:operator alone) between two commits. */
+/* A request, cancel, credit, or the broker's word about revoked capabilities. Anything else is
+ * ignored. health_check and metrics are answered at once; store_checkpoint {folder} (of
+ * user:operator alone) between two commits. */
 void dispatch_message(struct dispatch *dispatch, const struct message *message);
 
 /* Events of started continuations; each but HTTP_DATA comes once and ends its handle. Payloads are
@@ -89,6 +95,9 @@ void dispatch_http_data(struct dispatch *dispatch, struct continuation *handle, 
                         struct bytes piece);
 void dispatch_http_done(struct dispatch *dispatch, struct continuation *handle, enum status status,
                         const struct error *error, long http_status, struct bytes body);
+
+/* What became of the audit entries of the port's commit; before dispatch_committed(). */
+void dispatch_audited(struct dispatch *dispatch, const struct audit_report *report);
 
 /* The result of the port's commit or checkpoint, whichever is under way. */
 void dispatch_committed(struct dispatch *dispatch, enum status status, const struct error *error);

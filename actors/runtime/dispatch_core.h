@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* actors/runtime/dispatch_core.h - what the files of dispatch share: dispatch.c takes in, step.c
- * runs one handler, batch.c commits and lets go, load.c makes the state from rows, builtin.c
- * answers for every service. */
+/* actors/runtime/dispatch_core.h - what the files of dispatch share: dispatch.c takes in, rights.c
+ * lets pass, step.c runs one handler, batch.c commits and lets go, load.c makes the state from
+ * rows, builtin.c answers for every service. */
 #ifndef SOS_RUNTIME_DISPATCH_CORE_H
 #define SOS_RUNTIME_DISPATCH_CORE_H
 
+#include "actors/runtime/audit.h"
 #include "actors/runtime/dispatch.h"
 #include "actors/runtime/outcome.h"
 
@@ -25,6 +26,7 @@ enum {
 struct step {
     struct request *request; /* NULL: the service's tick, the runtime's housekeeping */
     size_t first, last;      /* its writes in the batch */
+    bool is_audited;         /* entries of the audit trail are among them */
     struct step_set seen;    /* steps it has read from */
     enum status status;      /* of the handler; later of the commit */
     struct buffer reply;     /* result, or packed error */
@@ -62,6 +64,7 @@ struct dispatch {
     bool committing; /* the store's thread works: on a batch or a checkpoint */
     struct checkpoint checkpoint;
     uint64_t commit_started_us;
+    struct audit_book audit;
 
     bool isolating;  /* a commit met a conflict: step by step now */
     size_t isolated; /* the step under way */
@@ -104,17 +107,64 @@ void dispatch_flush_chunks(struct dispatch *dispatch, struct request *request);
 void dispatch_start_effects(struct dispatch *dispatch, struct request *request,
                             struct continuations *effects);
 
+/* ---- rights.c */
+
+/* May its handler run? PENDING: service:identity has to be asked before. */
+enum status rights_check(struct dispatch *dispatch, struct request *request, struct error *error);
+/* Asks; the request waits again when the answer is yes, and is refused otherwise. */
+void rights_ask(struct dispatch *dispatch, struct request *request);
+/* The same where this is service:identity, as a step. PENDING: yes, and it goes on when that is on
+ * disk. */
+enum status rights_use_here(struct dispatch *dispatch, struct request *request,
+                            struct outcome *outcome, struct error *error);
+bool rights_is_answer(const struct continuation *continuation);
+/* Frees the continuation. */
+void rights_answered(struct dispatch *dispatch, struct continuation *continuation);
+/* Takes the broker's word about revoked capabilities, and ends what runs under them. */
+void rights_revoke(struct dispatch *dispatch, const struct message *message);
+void rights_refuse_revoked(struct dispatch *dispatch, struct request *request);
+/* Whom the call acts for, as its fields say; empty: nobody in particular. */
+struct text rights_subject(const struct request *request);
+
 /* ---- step.c */
 void step_run_request(struct dispatch *dispatch, struct request *request);
 void step_run_event(struct dispatch *dispatch, struct continuation *continuation);
 void step_run_piece(struct dispatch *dispatch, struct continuation *continuation,
                     const struct event *event); /* HTTP_DATA: at once, outside of any batch */
 void step_run_tick(struct dispatch *dispatch);
+/* In a batch: refuses a request whose handler does not run. */
+void step_refuse(struct dispatch *dispatch, struct request *request, enum status status,
+                 const struct error *error);
 
 /* ---- batch.c */
 void batch_begin(struct dispatch *dispatch);
 bool batch_has_room(const struct dispatch *dispatch);
 void batch_close(struct dispatch *dispatch);
+
+/* ---- audit.c */
+void audit_forget_rows(struct dispatch *dispatch); /* before all of them are applied again */
+bool audit_covers(const struct dispatch *dispatch, const struct request *request);
+enum status audit_apply(struct dispatch *dispatch, struct bytes key, struct bytes value,
+                        bool deleted, struct error *error);
+void audit_begin_batch(struct dispatch *dispatch);
+/* STORE_FAILED, word "not_audited": no entry of this operation could be kept at present. */
+enum status audit_admit(const struct dispatch *dispatch, const struct request *request,
+                        struct error *error);
+/* Writes the entries of a step that ends with this status, and the request's own when it is over
+ * and audited. Returns the status, or why the entries cannot be kept: nothing of them is written
+ * then. */
+enum status audit_settle(struct dispatch *dispatch, struct step *step, struct outcome *outcome,
+                         enum status status, struct error *error);
+/* For requests that end outside of any step: entries go with the next batch. */
+void audit_note_end(struct dispatch *dispatch, const struct request *request, enum status status,
+                    const struct error *error);
+/* Those of an HTTP_DATA step; succeeded: it was not refused. */
+void audit_take_notes(struct dispatch *dispatch, struct outcome *outcome, bool succeeded);
+bool audit_has_chores(const struct dispatch *dispatch);
+void audit_do_chores(struct dispatch *dispatch);
+bool audit_flush_is_due(const struct dispatch *dispatch);
+void audit_flush(struct dispatch *dispatch);
+void audit_flushed(struct dispatch *dispatch);
 
 /* ---- load.c */
 enum status load_state(struct dispatch *dispatch,

@@ -28,6 +28,8 @@ load_apply(struct dispatch *dispatch, const struct store_write *write, struct er
     bool deleted = write->type == STORE_DELETE;
     if (write->space == STORE_SPACE_IDEMPOTENCY)
         status = idempotency_apply(dispatch->idempotency, write->key, write->value, deleted, error);
+    else if (write->space == STORE_SPACE_AUDIT)
+        status = audit_apply(dispatch, write->key, write->value, deleted, error);
     else if (write->space < STORE_SPACE_RUNTIME && service->apply)
         status = service->apply(dispatch->context.state, write->space, write->key, write->value,
                                 deleted, error);
@@ -80,6 +82,9 @@ load_state(struct dispatch *dispatch, struct error *error)
         status = load_space(dispatch, (store_space)space, error);
     if (context->store && status == STATUS_OK)
         status = load_space(dispatch, STORE_SPACE_IDEMPOTENCY, error);
+    audit_forget_rows(dispatch);
+    if (context->store && status == STATUS_OK)
+        status = load_space(dispatch, STORE_SPACE_AUDIT, error);
     if (status != STATUS_OK)
         return status;
     idempotency_loaded(dispatch->idempotency);

@@ -16,6 +16,7 @@ outcome_init(struct outcome *outcome, struct context *context, struct request *r
     if (request)
         outcome->chunk_savepoint = request->chunk_count;
     TAILQ_INIT(&outcome->effects);
+    TAILQ_INIT(&outcome->notes);
 }
 
 static void
@@ -33,6 +34,8 @@ void
 outcome_clear(struct outcome *outcome)
 {
     drop_effects(outcome);
+    audit_notes_clear(&outcome->notes);
+    outcome->note_count = 0;
     buffer_clear(&outcome->reply);
 }
 
@@ -44,10 +47,10 @@ outcome_roll_back(struct outcome *outcome)
         overlay_truncate(outcome->context->overlay, outcome->savepoint);
     if (outcome->request)
         request_drop_chunks(outcome->request, outcome->chunk_savepoint);
-    outcome_clear(outcome);
+    drop_effects(outcome);
+    buffer_clear(&outcome->reply);
 }
 
-/* The first failure counts: what follows is often its consequence. */
 static void
 fail(struct outcome *outcome, enum status status, const struct error *error)
 {
@@ -60,8 +63,8 @@ fail(struct outcome *outcome, enum status status, const struct error *error)
         error_set(&outcome->error, "%s", status_text(status));
 }
 
-static void
-fail_with(struct outcome *outcome, enum status status, const char *words)
+void
+outcome_fail(struct outcome *outcome, enum status status, const char *words)
 {
     struct error error = ERROR_INIT;
     error_set(&error, "%s", words);
@@ -93,12 +96,14 @@ write_row(struct outcome *outcome, enum store_write_type type, store_space space
           struct bytes value)
 {
     if (!outcome->may_write) {
-        fail_with(outcome, STATUS_INTERNAL,
-                  "a write was recorded where none is allowed: without a store, or in HTTP_DATA");
+        outcome_fail(
+            outcome, STATUS_INTERNAL,
+            "a write was recorded where none is allowed: without a store, or in HTTP_DATA");
         return;
     }
     if (space >= STORE_SPACE_RUNTIME) {
-        fail_with(outcome, STATUS_INTERNAL, "a write to a key space of the runtime was recorded");
+        outcome_fail(outcome, STATUS_INTERNAL,
+                     "a write to a key space of the runtime was recorded");
         return;
     }
     enum status status = overlay_write(outcome->context->overlay, type, space, key, value);
@@ -147,7 +152,7 @@ outcome_expect_absent(struct outcome *outcome, store_space space, struct bytes k
             write_row(outcome, STORE_EXPECT_ABSENT, space, key, (struct bytes){0});
     }
     if (present)
-        fail_with(outcome, STATUS_CONFLICT, "what was to be made is there already");
+        outcome_fail(outcome, STATUS_CONFLICT, "what was to be made is there already");
 }
 
 void
@@ -170,11 +175,11 @@ add_effect(struct outcome *outcome, enum continuation_type type, unsigned tag, r
            size_t copies)
 {
     if (!outcome->request) {
-        fail_with(outcome, STATUS_INTERNAL, "there is no request that could be resumed");
+        outcome_fail(outcome, STATUS_INTERNAL, "there is no request that could be resumed");
         return NULL;
     }
     if (outcome->effect_count >= OUTCOME_EFFECTS_MAX) {
-        fail_with(outcome, STATUS_INTERNAL, "one step recorded too many calls");
+        outcome_fail(outcome, STATUS_INTERNAL, "one step recorded too many calls");
         return NULL;
     }
     struct continuation *effect = calloc(1, sizeof *effect);
@@ -225,7 +230,7 @@ outcome_call(struct outcome *outcome, const struct outcome_call *call, resume_fn
 {
     ASSERT(call->service && call->type);
     size_t copies = string_size(call->service) + string_size(call->type) + call->payload.size +
-                    string_size(call->idempotency_key);
+                    string_size(call->idempotency_key) + call->capability.size;
     struct continuation *effect = add_effect(outcome, CONTINUATION_CALL, call->tag, resume, copies);
     if (!effect)
         return;
@@ -235,6 +240,9 @@ outcome_call(struct outcome *outcome, const struct outcome_call *call, resume_fn
     effect->call.type = copy_string(&at, call->type);
     effect->call.payload = copy_bytes(&at, call->payload);
     effect->call.idempotency_key = copy_string(&at, call->idempotency_key);
+    struct text token = call->capability;
+    effect->call.capability.data =
+        (const char *)copy_bytes(&at, (struct bytes){(const uint8_t *)token.data, token.size}).data;
 }
 
 void

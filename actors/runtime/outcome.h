@@ -4,6 +4,7 @@
 #ifndef SOS_RUNTIME_OUTCOME_H
 #define SOS_RUNTIME_OUTCOME_H
 
+#include "actors/runtime/audit.h"
 #include "actors/runtime/context.h"
 #include "actors/runtime/request.h"
 
@@ -16,6 +17,8 @@ struct outcome {
     struct buffer reply;
     struct continuations effects;
     size_t effect_count;
+    struct audit_notes notes;
+    size_t note_count;
     enum status status; /* of the first thing that could not be recorded */
     struct error error;
 };
@@ -31,7 +34,11 @@ void outcome_init(struct outcome *outcome, struct context *context, struct reque
  * PENDING stays, otherwise the recording's failure counts. */
 enum status outcome_settle(struct outcome *outcome, enum status status, struct error *error);
 
-/* Back to the savepoint: no write, chunk, reply or effect of this step is left. */
+/* The first failure counts: what follows is often its consequence. */
+void outcome_fail(struct outcome *outcome, enum status status, const char *words);
+
+/* Back to the savepoint: no write, chunk, reply or effect of this step is left. Its audit entries
+ * are. */
 void outcome_roll_back(struct outcome *outcome);
 
 /* Frees what nobody took over. */

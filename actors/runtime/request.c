@@ -146,6 +146,8 @@ continuation_destroy(struct continuation **continuation_p)
     if (continuation->copies)
         explicit_bzero(continuation->copies, continuation->copies_size);
     free(continuation->copies);
+    if (continuation->payload.data)
+        explicit_bzero(continuation->payload.data, continuation->payload.capacity);
     buffer_clear(&continuation->payload);
     free(continuation);
     *continuation_p = NULL;
@@ -181,6 +183,12 @@ const struct trace *
 request_trace(const struct request *request)
 {
     return &request->trace;
+}
+
+struct text
+request_capability(const struct request *request)
+{
+    return request->capability;
 }
 
 bool

@@ -76,6 +76,10 @@ struct request {
     handler_fn *run;
     struct arguments arguments;
 
+    struct grounds grounds; /* what it is allowed by, once that was checked */
+    bool is_confirmed;      /* service:identity has said yes to this use of the token */
+    bool is_revoked;        /* the token was taken back meanwhile */
+
     uint64_t arrived_us;
     struct timer deadline;
 

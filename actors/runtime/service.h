@@ -20,6 +20,7 @@
 #include "kernel/audit.h"
 #include "kernel/clock.h"
 #include "kernel/config.h"
+#include "kernel/constraints.h"
 #include "kernel/contract.h"
 #include "kernel/log.h"
 #include "kernel/message.h"
@@ -41,6 +42,14 @@ request_principal(const struct request *request); /* the source when nobody else
 const struct uuid *request_id(const struct request *request);
 const struct trace *request_trace(const struct request *request);
 bool request_wants_stream(const struct request *request); /* the caller takes chunks */
+/* The token that it shows, checked only where its operation needs one; may be empty. */
+struct text request_capability(const struct request *request);
+/* What the token that allows this request is constrained to; none of it when none was needed. The
+ * runtime itself has seen to agent_id, rate_limit and, where the operation has a field "limit",
+ * max_results: that field holds no more than allowed. */
+const struct constraints *request_constraints(const struct request *request);
+/* Was a token needed or shown, and found good? False: it was allowed without one. */
+bool request_is_by_token(const struct request *request);
 
 /* What a handler that awaits something keeps between its steps. The runtime frees it with the
  * request (answered, cancelled, or the actor stops). It must not point into the state: that is made
@@ -64,6 +73,15 @@ typedef enum status handler_fn(struct context *context, struct request *request,
 struct handler {
     unsigned operation; /* OP_MEMORY_STORE */
     handler_fn *run;
+};
+
+/* A token that was delegated or has counted uses, about to be used. */
+struct capability_use {
+    struct text capability; /* the token */
+    const struct uuid *request_id;
+    struct text action;
+    struct text resource; /* empty where only the handler can name it */
+    struct text subject;  /* whom the call acts for; may be empty */
 };
 
 struct service {
@@ -94,6 +112,11 @@ struct service {
      * other. May be NULL. */
     const char *routine;
     uint32_t routine_ms;
+    /* Of service:identity alone: decides what all others ask it for by `capability_use`, when the
+     * use is one of its own operations. Its writes are on disk before the handler runs. NULL: the
+     * runtime asks service:identity. */
+    enum status (*use_capability)(struct context *context, const struct capability_use *use,
+                                  struct outcome *outcome, struct error *error);
 };
 
 /* ---- the context */
@@ -105,6 +128,10 @@ struct now context_clock(const struct context *context);
 const struct config *context_config(const struct context *context);
 /* The swarm's folder; NULL: there is none (tests). */
 const char *context_home(const struct context *context);
+/* Appends a capability for the service itself, signed with the home's River key and good for a
+ * minute: for calls in its own name. UNAVAILABLE: there is no such key. Reads a small file. */
+enum status context_own_capability(const struct context *context, const char *action,
+                                   const char *resource, struct buffer *token, struct error *error);
 const struct logger *context_logger(const struct context *context);
 struct metrics *context_metrics(const struct context *context);
 struct uuid context_uuid(struct context *context); /* a new UUIDv7 */
@@ -131,8 +158,11 @@ void outcome_expect_absent(struct outcome *outcome, store_space space, struct by
  * QUOTA_EXCEEDED cancels the request). */
 void outcome_chunk(struct outcome *outcome, struct bytes payload);
 
-/* Something that an audit trail has to tell, beside what it tells of each operation that is flagged
- * audited. Views are copied. */
+/* Something that the audit trail has to tell, beside the entry that each request of an operation
+ * flagged audited gets by itself. It commits with the step's writes and is then appended to the
+ * trail. Of a step that is refused, entries with the outcome "ok" are dropped with its writes, all
+ * others stay. Empty members are filled in: actor (the principal), trace, outcome ("ok"). Views are
+ * copied. A step whose entries cannot be kept is STORE_FAILED, word "not_audited". */
 void outcome_audit(struct outcome *outcome, const struct audit_entry *entry);
 
 /* For operations flagged OPERATION_RESOLVES_RESOURCE: the handler hands over the resource that only
@@ -171,6 +201,7 @@ struct outcome_call {
     struct bytes payload;
     uint32_t ttl_ms;             /* at most what the request has left */
     const char *idempotency_key; /* NULL: none */
+    struct text capability;      /* empty: the request's */
     unsigned tag;
 };
 /* Principal, trace and capability of the request travel along. */

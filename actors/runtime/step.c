@@ -2,43 +2,7 @@
 /* One handler run: the gate before it, the outcome after it. */
 #include "actors/runtime/dispatch_core.h"
 
-/* ---- the gate */
-
-static struct text
-subject_of(const struct request *request)
-{
-    const struct operation *operation = request->operation;
-    if (!operation->capability_subject)
-        return (struct text){0};
-    for (size_t i = 0; i < operation->field_count; i++)
-        if (strcmp(operation->fields[i].name, operation->capability_subject) == 0 &&
-            request->arguments.present[i] && request->arguments.values[i].type == VALUE_TEXT)
-            return request->arguments.values[i].as.text;
-    return (struct text){0};
-}
-
-static enum status
-check_rights(struct dispatch *dispatch, const struct request *request, struct error *error)
-{
-    struct claim claim = {.operation = request->operation,
-                          .source = text_of(request->origin.source),
-                          .principal = request->principal,
-                          .capability = request->capability,
-                          .subject = subject_of(request)};
-    if (request->operation->flags & OPERATION_RESOLVES_RESOURCE)
-        return authorise_early(dispatch->context.authoriser, &claim, dispatch->context.now, error);
-
-    struct buffer resource;
-    buffer_init(&resource);
-    if (request->operation->capability_resource)
-        contract_resource(request->operation, &request->arguments, &resource);
-    claim.resource = buffer_text(&resource);
-    enum status status = resource.failed ? STATUS_NOMEM
-                                         : authorise(dispatch->context.authoriser, &claim,
-                                                     dispatch->context.now, error);
-    buffer_clear(&resource);
-    return status;
-}
+/* ---- the store */
 
 /* Loading the state again costs time: a broken disk must not make that happen with every write. */
 static enum status
@@ -58,8 +22,11 @@ static enum status
 find_first_answer(struct dispatch *dispatch, struct request *request, struct buffer *reply,
                   struct error *error)
 {
+    if (request->is_keyed) /* it is the first, and waited for service:identity */
+        return STATUS_NOT_FOUND;
+    /* What holds a secret is not kept, not even as the hash of a body that could be guessed. */
     if (text_is_empty(request->idempotency_key) || !dispatch->context.store ||
-        !(request->operation->flags & OPERATION_WRITE))
+        !(request->operation->flags & OPERATION_WRITE) || request->operation->secrets)
         return STATUS_NOT_FOUND;
     idempotency_hash(request->principal, text_of(request->operation->type),
                      request->idempotency_key, request->idempotency_hash);
@@ -135,14 +102,26 @@ judge(struct dispatch *dispatch, struct outcome *outcome, enum status status, st
     return status;
 }
 
+static bool
+is_refusal(enum status status)
+{
+    return status != STATUS_OK && status != STATUS_PENDING;
+}
+
 static void
 conclude(struct dispatch *dispatch, struct step *step, struct outcome *outcome, enum status status,
          struct error *error)
 {
     struct request *request = step->request;
-    step->status = judge(dispatch, outcome, status, error);
-    if (step->status != STATUS_OK && step->status != STATUS_PENDING) {
+    status = judge(dispatch, outcome, status, error);
+    if (!is_refusal(status))
+        status = audit_settle(dispatch, step, outcome, status, error);
+    if (is_refusal(status)) {
         outcome_roll_back(outcome);
+        status = audit_settle(dispatch, step, outcome, status, error);
+    }
+    step->status = status;
+    if (is_refusal(status)) {
         dispatch_pack_refusal(dispatch, request, step->status, error, &step->reply);
     } else {
         step->reply = outcome->reply;
@@ -156,6 +135,65 @@ conclude(struct dispatch *dispatch, struct step *step, struct outcome *outcome, 
     dispatch_flush_chunks(dispatch, request);
 }
 
+/* The identity service answers itself, in a step of its own: a use that was taken stays taken,
+ * whatever the handler says. */
+static void
+use_here(struct dispatch *dispatch, struct request *request)
+{
+    struct step *step = begin(dispatch, request);
+    struct outcome outcome;
+    struct error error = ERROR_INIT;
+    outcome_init(&outcome, &dispatch->context, request, true);
+    enum status status = rights_use_here(dispatch, request, &outcome, &error);
+    conclude(dispatch, step, &outcome, status, &error);
+}
+
+/* A request that was answered before is answered so again and is no use of the token. OK: go on to
+ * its answer; PENDING: the identity service is asked. */
+static enum status
+ask_identity(struct dispatch *dispatch, struct request *request, struct error *error)
+{
+    struct buffer reply;
+    buffer_init(&reply);
+    enum status status = find_first_answer(dispatch, request, &reply, error);
+    if (reply.data)
+        explicit_bzero(reply.data, reply.capacity);
+    buffer_clear(&reply);
+    if (status != STATUS_NOT_FOUND)
+        return status;
+    if (dispatch->context.service->use_capability)
+        use_here(dispatch, request);
+    else
+        rights_ask(dispatch, request);
+    return STATUS_PENDING;
+}
+
+static enum status
+run_handler(struct dispatch *dispatch, struct request *request, struct outcome *outcome,
+            struct error *error)
+{
+    enum status status = find_first_answer(dispatch, request, &outcome->reply, error);
+    if (status != STATUS_NOT_FOUND)
+        return status;
+    return dispatch->context.service->handlers[request->operation->index].run(
+        &dispatch->context, request, outcome, error);
+}
+
+void
+step_refuse(struct dispatch *dispatch, struct request *request, enum status status,
+            const struct error *error)
+{
+    if (!audit_covers(dispatch, request) || strcmp(error->word, AUDIT_WORD) == 0) {
+        dispatch_refuse(dispatch, request, status, error);
+        return;
+    }
+    struct error words = *error;
+    struct step *step = begin(dispatch, request);
+    struct outcome outcome;
+    outcome_init(&outcome, &dispatch->context, request, true);
+    conclude(dispatch, step, &outcome, status, &words);
+}
+
 void
 step_run_request(struct dispatch *dispatch, struct request *request)
 {
@@ -165,26 +203,27 @@ step_run_request(struct dispatch *dispatch, struct request *request)
 
     struct error error = ERROR_INIT;
     const struct operation *operation = request->operation;
-    enum status status =
-        contract_validate(operation, request->payload, &request->arguments, &error);
+    enum status status = audit_admit(dispatch, request, &error);
     if (status == STATUS_OK)
-        status = check_rights(dispatch, request, &error);
+        status = contract_validate(operation, request->payload, &request->arguments, &error);
     if (status == STATUS_OK)
-        status = check_store(dispatch, operation, &error);
+        status = rights_check(dispatch, request, &error);
+    if (status == STATUS_OK || status == STATUS_PENDING) {
+        enum status store = check_store(dispatch, operation, &error);
+        status = store == STATUS_OK ? status : store;
+    }
+    if (status == STATUS_PENDING)
+        status = ask_identity(dispatch, request, &error);
+    if (status == STATUS_PENDING)
+        return;
     if (status != STATUS_OK) {
-        dispatch_refuse(dispatch, request, status, &error);
+        step_refuse(dispatch, request, status, &error);
         return;
     }
     struct step *step = begin(dispatch, request);
     struct outcome outcome;
     outcome_init(&outcome, &dispatch->context, request, true);
-    if (operation->flags & OPERATION_AUDITED)
-        outcome_audit(&outcome,
-                      &(struct audit_entry){.event = operation->type, .actor = request->principal});
-    status = find_first_answer(dispatch, request, &outcome.reply, &error);
-    if (status == STATUS_NOT_FOUND)
-        status = dispatch->context.service->handlers[operation->index].run(
-            &dispatch->context, request, &outcome, &error);
+    status = run_handler(dispatch, request, &outcome, &error);
     conclude(dispatch, step, &outcome, status, &error);
 }
 
@@ -207,6 +246,10 @@ step_run_event(struct dispatch *dispatch, struct continuation *continuation)
     struct request *request = continuation->request;
     TAILQ_REMOVE(&dispatch->ready, continuation, ready);
     TAILQ_REMOVE(&request->continuations, continuation, link);
+    if (rights_is_answer(continuation)) {
+        rights_answered(dispatch, continuation);
+        return;
+    }
 
     const struct event event = {.type = event_type_of(continuation),
                                 .tag = continuation->tag,
@@ -237,9 +280,11 @@ step_run_piece(struct dispatch *dispatch, struct continuation *continuation,
     status = outcome_settle(&outcome, status, &error);
     if (status != STATUS_OK && status != STATUS_PENDING) {
         outcome_roll_back(&outcome);
+        audit_take_notes(dispatch, &outcome, false);
         dispatch_refuse(dispatch, request, status, &error);
         return;
     }
+    audit_take_notes(dispatch, &outcome, true);
     dispatch_start_effects(dispatch, request, &outcome.effects);
     outcome_clear(&outcome);
     dispatch_flush_chunks(dispatch, request);
@@ -257,6 +302,8 @@ step_run_tick(struct dispatch *dispatch)
         outcome_init(&outcome, context, NULL, true);
         context->service->tick(context, &outcome);
         enum status status = outcome_settle(&outcome, STATUS_OK, &error);
+        if (status == STATUS_OK)
+            status = audit_settle(dispatch, step, &outcome, status, &error);
         if (status != STATUS_OK) {
             outcome_roll_back(&outcome);
             log_error(context->logger, "housekeeping failed: %s", error.message);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/admit.h"
 
+#include "broker/core/access.h"
 #include "broker/core/answer.h"
 #include "broker/core/audit.h"
 #include "broker/core/channel.h"
@@ -63,6 +64,17 @@ refuse_principal(struct core *core, struct peer *peer, const struct message *mes
 }
 
 static const char *
+refuse_access(struct core *core, struct peer *peer, const struct message *message,
+              const struct error *error)
+{
+    audit_tell_refusal(core, peer, error->word, message, error);
+    /* A gateway is not to blame for whom it speaks for. */
+    return peer->rights & CORE_ACT_FOR_OTHERS
+               ? answer_refuse_late(core, peer, message, STATUS_FORBIDDEN, error)
+               : answer_refuse(core, peer, message, STATUS_FORBIDDEN, error);
+}
+
+static const char *
 admit(struct core *core, struct peer *peer, const struct message *message)
 {
     if (!text_equal(message->source, peer->identity))
@@ -74,7 +86,17 @@ admit(struct core *core, struct peer *peer, const struct message *message)
         return session_ask_hello(core, peer);
     if (message->principal.size > 0 && !(peer->rights & CORE_ACT_FOR_OTHERS))
         return refuse_principal(core, peer, message);
+    struct error error = ERROR_INIT;
+    if (access_check(core, peer, message, &error) != STATUS_OK)
+        return refuse_access(core, peer, message, &error);
     return handlers[kind](core, peer, message);
+}
+
+void
+admit_again(struct core *core, struct peer *peer, const struct message *message)
+{
+    core->ground = (struct ground){0, 0};
+    admit(core, peer, message);
 }
 
 /* The record's id is known when its header could be read that far. */
@@ -114,6 +136,7 @@ admit_frame(struct core *core, struct peer *peer, struct bytes frame)
             if (kind <= KIND_ERROR)
                 metric_add(core->figures.records[kind], 1);
             core->under_work = &message;
+            core->ground = (struct ground){0, 0};
             const char *verdict = admit(core, peer, &message);
             core->under_work = NULL;
             tap_record(core, TAP_IN, &message, used, verdict);

@@ -11,4 +11,7 @@
  */
 size_t admit_frame(struct core *core, struct peer *peer, struct bytes frame);
 
+/* A record that waited for service:identity. */
+void admit_again(struct core *core, struct peer *peer, const struct message *message);
+
 #endif

@@ -124,11 +124,21 @@ answer_refuse_late(struct core *core, struct peer *peer, const struct message *r
     return count(core, status, error);
 }
 
+/* Whoever speaks through the gateway must not be able to have it cut. */
+static bool
+is_passed_on(const struct peer *peer, const struct message *record)
+{
+    return (peer->rights & CORE_ACT_FOR_OTHERS) && record->kind == KIND_REQUEST &&
+           record->principal.size > 0;
+}
+
 const char *
 answer_refuse(struct core *core, struct peer *peer, const struct message *record,
               enum status status, const struct error *error)
 {
-    if (!is_load(status))
+    if (status == STATUS_PENDING)
+        return VERDICT_HELD;
+    if (!is_load(status) && !is_passed_on(peer, record))
         answer_count_refusal(core, peer);
     return answer_refuse_late(core, peer, record, status, error);
 }

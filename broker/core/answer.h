@@ -24,7 +24,9 @@ void answer_failure(struct core *core, struct peer *peer, const struct uuid *req
 void answer_ack(struct core *core, struct peer *peer, const struct uuid *id, uint64_t seq);
 
 /* Refuses a record: a failed `reply` to a request, an `error` to anything else. Counts it, also
- * against the peer unless the status speaks of load, and returns the verdict. */
+ * against the peer unless the status speaks of load or the request is one that it passes on for
+ * others, and returns the verdict. PENDING is no refusal:
+ * the record waits (ask.h). */
 const char *answer_refuse(struct core *core, struct peer *peer, const struct message *record,
                           enum status status, const struct error *error);
 

@@ -8,6 +8,7 @@
 #include "broker/core/form.h"
 #include "broker/core/peers.h"
 #include "broker/core/presence.h"
+#include "broker/core/revoke.h"
 #include "broker/core/tap.h"
 #include "kernel/assert.h"
 #include "kernel/identity.h"
@@ -310,6 +311,7 @@ subscriber_add(struct core *core, struct subscriber *subscriber, struct text cha
         status = subscription_open(core->channels, subscriber, channel, &subscription, error);
     if (status != STATUS_OK)
         return status;
+    subscription->ground = core->ground;
     if (history)
         begin_reading(subscription, after);
     *last = subscription->channel ? subscription->channel->seq : 0;
@@ -323,6 +325,17 @@ subscriber_remove(struct core *core, struct subscriber *subscriber, struct text 
     if (subscription)
         subscription_close(core->channels, subscription);
     return subscription != NULL;
+}
+
+bool
+subscriber_rests_on(const struct subscriber *subscriber, const struct ground_set *revoked)
+{
+    const struct list_node *all = &subscriber->subscriptions;
+    for (struct list_node *node = all->next; node != all; node = node->next)
+        if (ground_set_has(revoked,
+                           &CONTAINER_OF(node, struct subscription, of_subscriber)->ground))
+            return true;
+    return false;
 }
 
 size_t

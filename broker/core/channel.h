@@ -19,6 +19,8 @@ void channels_destroy(struct channels **channels_p);
 
 /* A session ends: its subscriptions go. */
 void channels_peer_gone(struct core *core, struct peer *peer);
+/* Those of the session that rest on these go, and it is told. */
+void channels_drop_revoked(struct core *core, struct peer *peer, const struct ground_set *revoked);
 
 /* Publishes what the broker itself says, on a channel of its own. payload: one packed value. */
 void channel_say(struct core *core, struct text channel, struct text type, struct bytes payload);
@@ -57,15 +59,18 @@ struct subscriber *subscriber_new(struct core *core, struct peer *peer, channel_
 void subscriber_destroy(struct core *core, struct subscriber **subscriber_p);
 /* channel: a name, or without history a pattern. With history the kept events above `after` come
  * before the live ones, with the next subscriber_resume(); what finds no room waits there, and is
- * left out only when the channel keeps it no more. Subscribed already: only begins to read. INVALID
- * word "not_a_channel"; QUOTA_EXCEEDED words "too_many_subscriptions", "too_many_channels";
- * RATE_LIMITED; NOMEM. *last: number of the last event, 0 for a pattern. */
+ * left out only when the channel keeps it no more. Subscribed already: only begins to read. It
+ * rests on core->ground. INVALID word "not_a_channel"; QUOTA_EXCEEDED words
+ * "too_many_subscriptions", "too_many_channels"; RATE_LIMITED; NOMEM. *last: number of the last
+ * event, 0 for a pattern. */
 enum status subscriber_add(struct core *core, struct subscriber *subscriber, struct text channel,
                            bool history, uint64_t after, uint64_t *last, struct error *error);
 bool subscriber_remove(struct core *core, struct subscriber *subscriber, struct text channel);
 /* There is room again: goes on reading, and returns how many events were left out, counted from 0
  * then. */
 uint64_t subscriber_resume(struct core *core, struct subscriber *subscriber);
+/* Is one of its subscriptions allowed by one of these? */
+bool subscriber_rests_on(const struct subscriber *subscriber, const struct ground_set *revoked);
 size_t subscriber_count(const struct subscriber *subscriber);
 
 /* ---- records; they return the verdict */

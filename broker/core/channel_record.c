@@ -4,6 +4,7 @@
 #include "broker/core/channel_table.h"
 #include "broker/core/mail.h"
 #include "broker/core/peers.h"
+#include "broker/core/revoke.h"
 #include "kernel/pack.h"
 
 static void
@@ -120,6 +121,36 @@ void
 channels_peer_gone(struct core *core, struct peer *peer)
 {
     subscriber_destroy(core, &peer->subscriber);
+}
+
+/* An error of no record: that one was answered long ago. */
+static void
+tell_revoked(struct core *core, struct peer *peer, struct text topic)
+{
+    struct error error = ERROR_INIT;
+    error_set_word(&error, "capability_revoked",
+                   "the subscription to %.*s ends: its capability was revoked", TEXT_ARGS(topic));
+    struct message about = {.kind = KIND_SUBSCRIBE};
+    answer_refuse_late(core, peer, &about, STATUS_SCOPE_DENIED, &error);
+}
+
+void
+channels_drop_revoked(struct core *core, struct peer *peer, const struct ground_set *revoked)
+{
+    struct list_node *next;
+    if (!peer->subscriber)
+        return;
+    const struct list_node *all = &peer->subscriber->subscriptions;
+    for (struct list_node *node = all->next; node != all; node = next) {
+        struct subscription *subscription = CONTAINER_OF(node, struct subscription, of_subscriber);
+        next = node->next;
+        if (!ground_set_has(revoked, &subscription->ground))
+            continue;
+        tell_revoked(core, peer,
+                     subscription->channel ? subscription->channel->name
+                                           : subscription->pattern->text);
+        subscription_close(core->channels, subscription);
+    }
 }
 
 struct wish {

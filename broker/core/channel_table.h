@@ -101,8 +101,9 @@ struct subscription {
     struct subscriber *subscriber;
     struct channel *channel; /* or */
     struct pattern *pattern;
-    bool is_reading; /* the history, up to the live events */
-    uint64_t next;   /* event that it reads next */
+    struct ground ground; /* what allows it */
+    bool is_reading;      /* the history, up to the live events */
+    uint64_t next;        /* event that it reads next */
 };
 
 struct subscriber {

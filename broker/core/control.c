@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/control.h"
 
+#include "broker/core/access.h"
 #include "broker/core/answer.h"
 #include "broker/core/mail.h"
 #include "broker/core/peers.h"
 #include "broker/core/presence.h"
+#include "broker/core/revoke.h"
 #include "broker/core/stream.h"
 #include "kernel/identity.h"
 #include "kernel/pack.h"
 
-/* Each takes at most 360 bytes of a record. */
+/* Each takes at most 380 bytes of a record. */
 enum { KEY_LIST_MAX = 500 };
 
 typedef enum status change_fn(struct core *core, const struct value *payload, struct buffer *out,
@@ -42,28 +44,69 @@ static bool
 is_reserved(struct text identity)
 {
     return text_starts_with(identity, "service:") || text_starts_with(identity, "system:") ||
-           text_equal_string(identity, "user:operator");
+           text_equal_string(identity, "user:operator") || identity_is_anonymous(identity);
+}
+
+static enum status
+read_access(const struct value *payload, enum access *access, struct error *error)
+{
+    struct text word;
+    struct value member;
+    *access = ACCESS_FULL;
+    if (!value_find(payload, "access", &member) || member.type == VALUE_NIL)
+        return STATUS_OK;
+    if (value_find_text(payload, "access", &word) && access_parse(word, access) &&
+        *access != ACCESS_NONE)
+        return STATUS_OK;
+    error_set(error, "access: expected full, read_only or onboarding");
+    return STATUS_INVALID;
+}
+
+static enum status
+check_identity(struct text identity, struct error *error)
+{
+    struct identity parsed;
+    enum status status = identity_parse(identity, &parsed, error);
+    if (status == STATUS_OK && is_reserved(identity)) {
+        error_set_word(error, "identity_reserved",
+                       "keys of service:, system:, user:operator and user:anonymous- are not "
+                       "changed over the bus");
+        status = STATUS_FORBIDDEN;
+    }
+    return status;
+}
+
+/* In the sessions that run, too. */
+static enum status
+apply_access(struct core *core, struct text identity, enum access access)
+{
+    enum status status = access_set(core->accesses, identity, access);
+    for (struct list_node *node = core->all_peers.next; node != &core->all_peers;
+         node = node->next) {
+        struct peer *peer = CONTAINER_OF(node, struct peer, all);
+        if (peer->access != access && text_equal(peer->identity, identity))
+            peer_set_access(core, peer, access);
+    }
+    return status;
 }
 
 static enum status
 key_add(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
 {
+    enum access access;
     struct text identity, key;
     if (!value_find_text(payload, "identity", &identity) ||
         !value_find_text(payload, "curve_public_key", &key)) {
         error_set(error, "key_add: expected a map with identity and curve_public_key (texts)");
         return STATUS_INVALID;
     }
-    struct identity parsed;
-    enum status status = identity_parse(identity, &parsed, error);
-    if (status != STATUS_OK)
-        return status;
-    if (is_reserved(identity)) {
-        error_set_word(error, "identity_reserved",
-                       "keys of service:, system: and user:operator are not added over the bus");
-        return STATUS_FORBIDDEN;
-    }
-    status = core->sink.key_add(core->sink.context, identity, key, error);
+    enum status status = check_identity(identity, error);
+    if (status == STATUS_OK)
+        status = read_access(payload, &access, error);
+    if (status == STATUS_OK)
+        status = core->sink.key_add(core->sink.context, identity, key, access, error);
+    if (status == STATUS_OK)
+        status = apply_access(core, identity, access);
     if (status == STATUS_OK) {
         pack_map(out, 0);
         event_tell(core, "key.added", "identity", identity);
@@ -71,13 +114,44 @@ key_add(struct core *core, const struct value *payload, struct buffer *out, stru
     return status;
 }
 
+static enum status
+key_access(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
+{
+    enum access access;
+    struct text identity, word;
+    if (!value_find_text(payload, "identity", &identity) ||
+        !value_find_text(payload, "access", &word)) {
+        error_set(error, "key_access: expected a map with identity and access (texts)");
+        return STATUS_INVALID;
+    }
+    enum status status = check_identity(identity, error);
+    if (status == STATUS_OK)
+        status = read_access(payload, &access, error);
+    if (status != STATUS_OK)
+        return status;
+    status = core->sink.key_access(core->sink.context, identity, access, error);
+    /* Less holds at once even if the table could not be written; the caller knows that a restart
+     * would not remember it. */
+    if (status == STATUS_OK || access > access_of(core->accesses, identity)) {
+        enum status applied = apply_access(core, identity, access);
+        status = status == STATUS_OK ? applied : status;
+    }
+    if (status == STATUS_OK) {
+        pack_map(out, 0);
+        event_tell(core, "key.access", "identity", identity);
+    }
+    return status;
+}
+
+/* key: of those that came with it alone; empty: of all. */
 static void
-cut_sessions(struct core *core, struct text identity)
+cut_sessions(struct core *core, struct text identity, struct text key)
 {
     for (struct list_node *node = core->all_peers.next; node != &core->all_peers;
          node = node->next) {
         struct peer *peer = CONTAINER_OF(node, struct peer, all);
-        if (text_equal(peer->identity, identity))
+        if (text_equal(peer->identity, identity) &&
+            (key.size == 0 || text_equal_string(key, peer->key)))
             peer_doom(core, peer, "key_revoked");
     }
 }
@@ -86,7 +160,7 @@ void
 core_revoked(struct core *core, struct text identity, struct now now)
 {
     core->now = now;
-    cut_sessions(core, identity);
+    cut_sessions(core, identity, (struct text){NULL, 0});
     event_tell(core, "key.revoked", "identity", identity);
     peers_reap(core);
 }
@@ -94,16 +168,22 @@ core_revoked(struct core *core, struct text identity, struct now now)
 static enum status
 key_revoke(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
 {
-    struct text identity;
-    if (!value_find_text(payload, "identity", &identity)) {
-        error_set(error, "key_revoke: expected a map with identity (text)");
+    struct text identity, key = {NULL, 0};
+    struct value member;
+    if (!value_find_text(payload, "identity", &identity) ||
+        (value_find(payload, "curve_public_key", &member) && member.type != VALUE_NIL &&
+         !value_find_text(payload, "curve_public_key", &key))) {
+        error_set(error, "key_revoke: expected a map with identity and, for one key alone, "
+                         "curve_public_key (texts)");
         return STATUS_INVALID;
     }
     uint64_t count = 0;
-    enum status status = core->sink.key_revoke(core->sink.context, identity, &count, error);
+    enum status status = core->sink.key_revoke(core->sink.context, identity, key, &count, error);
     /* Also when the table could not be written: the key is refused from now on, and the caller
      * knows that a restart would not remember it. */
-    cut_sessions(core, identity);
+    cut_sessions(core, identity, key);
+    if (key.size == 0)
+        apply_access(core, identity, ACCESS_NONE);
     if (status == STATUS_OK) {
         pack_map(out, 1);
         pack_pair_uint(out, "revoked", count);
@@ -113,17 +193,60 @@ key_revoke(struct core *core, const struct value *payload, struct buffer *out, s
     return status;
 }
 
+static enum status
+key_forget(struct core *core, const struct value *payload, struct buffer *out, struct error *error)
+{
+    struct text identity, key;
+    if (!value_find_text(payload, "identity", &identity) ||
+        !value_find_text(payload, "curve_public_key", &key)) {
+        error_set(error, "key_forget: expected a map with identity and curve_public_key (texts, "
+                         "the key empty when it has none)");
+        return STATUS_INVALID;
+    }
+    enum status status = check_identity(identity, error);
+    if (status == STATUS_OK)
+        status = core->sink.key_forget(core->sink.context, identity, key, error);
+    if (status == STATUS_OK) {
+        if (access_of(core->accesses, identity) == ACCESS_ONBOARDING)
+            access_set(core->accesses, identity, ACCESS_FULL);
+        cut_sessions(core, identity, (struct text){NULL, 0});
+        pack_map(out, 0);
+        event_tell(core, "key.forgotten", "identity", identity);
+    }
+    return status;
+}
+
+/* Services ask service:identity for what is in force now. */
+static enum status
+policy_changed(struct core *core, const struct value *payload, struct buffer *out,
+               struct error *error)
+{
+    enum { EDITION_MAX = 32 };
+    struct text edition;
+    if (!value_find_text(payload, "edition", &edition) || edition.size > EDITION_MAX) {
+        error_set(error, "policy_changed: expected a map with edition (text)");
+        return STATUS_INVALID;
+    }
+    event_tell(core, "policy.changed", "edition", edition);
+    pack_map(out, 0);
+    return STATUS_OK;
+}
+
 static const struct {
     const char *type;
     change_fn *run;
-} changes[] = {{"key_list", key_list}, {"key_add", key_add}, {"key_revoke", key_revoke}};
+} changes[] = {
+    {"policy_changed", policy_changed},  {"key_list", key_list},     {"key_add", key_add},
+    {"key_access", key_access},          {"key_revoke", key_revoke}, {"key_forget", key_forget},
+    {"capability_revoke", revoke_change}};
 
 static const char *
 change_keys(struct core *core, struct peer *peer, const struct message *message, change_fn *run)
 {
     struct error error = ERROR_INIT;
     if (!text_equal_string(peer->identity, "service:identity")) {
-        error_set_word(&error, "not_identity_service", "only service:identity changes keys");
+        error_set_word(&error, "not_identity_service",
+                       "only service:identity changes keys and revokes capabilities");
         return answer_refuse(core, peer, message, STATUS_FORBIDDEN, &error);
     }
     static const uint8_t nothing[] = {0xc0};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/core/admit.h"
+#include "broker/core/ask.h"
 #include "broker/core/channel.h"
 #include "broker/core/directory.h"
 #include "broker/core/listen.h"
@@ -63,7 +64,8 @@ open_parts(struct core *core)
     core->channels = channels_new(core);
     core->presence = presence_new(core);
     core->mail = mail_new(core);
-    return core->authoriser && core->channels && core->presence && core->mail;
+    core->accesses = accesses_new(core->options.hash_key);
+    return core->authoriser && core->channels && core->presence && core->mail && core->accesses;
 }
 
 struct core *
@@ -83,6 +85,7 @@ core_new(const struct core_options *options, const struct core_sink *sink, struc
     list_init(&core->doomed);
     list_init(&core->taps);
     list_init(&core->listens);
+    list_init(&core->asks);
     sending_init(&core->sending);
     buffer_init(&core->record);
     buffer_init(&core->payload);
@@ -102,6 +105,7 @@ core_destroy(struct core **core_p)
     struct core *core = *core_p;
     if (!core)
         return;
+    asks_clear(core);
     if (core->mail) {
         mail_close(core->mail);
         peers_clear(core);
@@ -110,6 +114,7 @@ core_destroy(struct core **core_p)
     channels_destroy(&core->channels);
     presence_destroy(&core->presence);
     authoriser_destroy(&core->authoriser);
+    accesses_destroy(&core->accesses);
     directory_clear(core);
     sending_clear(&core->sending);
     table_clear(&core->peers);
@@ -139,6 +144,20 @@ core_connected(struct core *core, peer_number peer, struct text identity, unsign
 {
     enter(core, now);
     return peers_add(core, peer, identity, rights, error);
+}
+
+void
+core_key(struct core *core, peer_number number, struct text public_key)
+{
+    struct peer *peer = peers_find(core, number);
+    if (peer && public_key.size < sizeof peer->key)
+        memcpy(peer->key, public_key.data, public_key.size); /* zeroes behind it */
+}
+
+enum status
+core_access(struct core *core, struct text identity, enum access access)
+{
+    return access_set(core->accesses, identity, access);
 }
 
 void

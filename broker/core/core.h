@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/core/access.h"
 #include "broker/core/mail_op.h"
 #include "broker/core/pin.h"
 #include "kernel/audit.h"
@@ -22,6 +23,7 @@
 #include "kernel/id.h"
 #include "kernel/log.h"
 #include "kernel/metrics.h"
+#include "kernel/revocations.h"
 #include "kernel/status.h"
 
 struct core;
@@ -58,13 +60,19 @@ struct core_sink {
      * still come from it must not be handed in. */
     void (*cut)(void *context, peer_number peer, const char *reason);
 
-    /* The key table. add: ALREADY_EXISTS word "key_exists" when the key is another identity's.
-     * revoke: *count = keys that were revoked. list: appends one packed array of at most limit
+    /* The key table. add: ALREADY_EXISTS word "key_exists" when the key is another identity's;
+     * access is the identity's. access: sets it. revoke: *count = keys that were revoked, all or
+     * this one (public_key not empty). forget: an identity that has no more than onboarding, and
+     * its key, are as if they had never been there. list: appends one packed array of at most limit
      * keys, in the order they were added, from the one behind `after` on (empty: from the first);
      * *more: others follow. NOT_FOUND word "key_unknown": there is no key `after`. */
     enum status (*key_add)(void *context, struct text identity, struct text public_key,
-                           struct error *error);
-    enum status (*key_revoke)(void *context, struct text identity, uint64_t *count,
+                           enum access access, struct error *error);
+    enum status (*key_access)(void *context, struct text identity, enum access access,
+                              struct error *error);
+    enum status (*key_revoke)(void *context, struct text identity, struct text public_key,
+                              uint64_t *count, struct error *error);
+    enum status (*key_forget)(void *context, struct text identity, struct text public_key,
                               struct error *error);
     enum status (*key_list)(void *context, struct text after, uint32_t limit, struct buffer *out,
                             bool *more, struct error *error);
@@ -85,6 +93,10 @@ struct core_sink {
     void (*tap_close)(void *context, uint64_t tap);
     bool (*tap_put)(void *context, const struct tap_sighting *sighting);
     void (*tap_return)(void *context, struct tap_chunk **chunk_p);
+    /* Keeps revoked capabilities: lasting when it returns OK. They count in any case. May be NULL:
+     * then nothing outlasts this start. */
+    enum status (*revoke)(void *context, const struct revocation *list, size_t count,
+                          struct error *error);
     /* The audit trail. ticket: 0 when nobody waits, else core_audited() answers. False: it cannot
      * take the entry. May be NULL: then nothing is audited. */
     bool (*audit)(void *context, const struct audit_entry *entry, uint64_t ticket);
@@ -124,6 +136,14 @@ void core_destroy(struct core **core_p);
  * already, cut it. NOMEM. */
 enum status core_connected(struct core *core, peer_number peer, struct text identity,
                            unsigned rights, struct now now, struct error *error);
+/* The CURVE key it came with, so that one key can be revoked among several of an identity. */
+void core_key(struct core *core, peer_number peer, struct text public_key);
+/* What an identity may do, as the key table has it: for those who have less than full, before
+ * anybody connects. NOMEM. */
+enum status core_access(struct core *core, struct text identity, enum access access);
+/* These were revoked in an earlier start: before anybody connects. Errors as revocations_add(). */
+enum status core_capabilities_revoked(struct core *core, const struct revocation *list,
+                                      size_t count, struct now now, struct error *error);
 /* Its connection is gone. An unknown peer is ignored. */
 void core_disconnected(struct core *core, peer_number peer, struct now now);
 /* Takes at most CORE_TURN_RECORDS records of a frame and returns how many bytes that were; the rest

@@ -4,7 +4,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "broker/core/ask.h"
 #include "broker/core/bus.h"
+#include "broker/core/revoke.h"
 #include "kernel/contract.h"
 
 enum {
@@ -15,6 +17,7 @@ enum {
 
 /* Most sessions have one or two: the list grows by doubling. */
 struct grant {
+    struct ground ground;
     uint64_t expires_us;
     const char *action; /* of the contract */
     uint8_t hash[HASH_SIZE];
@@ -57,8 +60,22 @@ enum status
 grant_authorise(struct core *core, struct peer *peer, const struct claim *claim,
                 struct error *error)
 {
+    struct grounds grounds;
+    struct claim whole = *claim;
     enum status status = grant_check_rate(core, peer, claim->capability, error);
-    return status == STATUS_OK ? authorise(core->authoriser, claim, core->now, error) : status;
+    core->ground = (struct ground){0, 0};
+    if (status != STATUS_OK)
+        return status;
+    whole.is_confirmed = core->is_confirmed;
+    whole.grounds = &grounds;
+    status = authorise(core->authoriser, &whole, core->now, error);
+    if (status == STATUS_PENDING)
+        return ask_identity(core, peer, claim, error);
+    if (status == STATUS_OK)
+        core->ground = ground_of(core, &grounds);
+    if (status == STATUS_OK && claim->grounds)
+        *claim->grounds = grounds;
+    return status;
 }
 
 /* ---- what a session was given */
@@ -75,7 +92,7 @@ covers(const struct grant *grant, const struct claim *claim, uint64_t now_us)
 
 /* The token that the claim shows, or any when it shows none. */
 static bool
-is_granted(const struct core *core, const struct peer *peer, const struct claim *claim)
+is_granted(struct core *core, const struct peer *peer, const struct claim *claim)
 {
     uint8_t hash[HASH_SIZE];
     if (!peer->grants || peer->grants->count == 0)
@@ -86,8 +103,10 @@ is_granted(const struct core *core, const struct peer *peer, const struct claim 
         const struct grant *grant = &peer->grants->list[i];
         if (!text_is_empty(claim->capability) && memcmp(grant->hash, hash, HASH_SIZE) != 0)
             continue;
-        if (covers(grant, claim, core->now.wall_us))
-            return true;
+        if (!covers(grant, claim, core->now.wall_us))
+            continue;
+        core->ground = grant->ground;
+        return true;
     }
     return false;
 }
@@ -118,13 +137,12 @@ make_place(struct peer *peer)
     return first;
 }
 
-/* Only what was verified counts: a token may pass unlooked at where none is needed. */
 static void
-remember(struct core *core, struct peer *peer, const struct claim *claim)
+remember(struct core *core, struct peer *peer, const struct claim *claim,
+         const struct grounds *grounds)
 {
     struct capability *capability = NULL;
-    if (!authoriser_knows(core->authoriser, claim->capability) ||
-        capability_parse(&capability, claim->capability, NULL) != STATUS_OK)
+    if (capability_parse(&capability, claim->capability, NULL) != STATUS_OK)
         return;
     const struct capability_request wanted = {.action =
                                                   text_of(claim->operation->capability_action),
@@ -132,14 +150,13 @@ remember(struct core *core, struct peer *peer, const struct claim *claim)
                                               .subject = peer->identity,
                                               .is_pattern = claim->is_pattern};
     size_t size = strlen(capability_resource(capability));
-    int64_t uses;
     struct grant *grant = NULL;
-    if (size <= RESOURCE_MAX && !capability_has_parent(capability) &&
-        !capability_uses_remaining(capability, &uses) &&
+    if (size <= RESOURCE_MAX &&
         capability_check_terms(capability, &wanted, core->now.wall_us, NULL) == STATUS_OK)
         grant = make_place(peer);
     if (grant) {
-        grant->expires_us = capability_expires_us(capability);
+        grant->ground = core->ground;
+        grant->expires_us = grounds->expires_us;
         grant->action = claim->operation->capability_action;
         grant->resource_size = size;
         memcpy(grant->resource, capability_resource(capability), size);
@@ -157,10 +174,26 @@ grant_check(struct core *core, struct peer *peer, const struct claim *claim, str
         text_equal(claim->principal, claim->source) && text_equal(claim->subject, claim->source);
     if (is_own && is_granted(core, peer, claim))
         return STATUS_OK;
-    enum status status = grant_authorise(core, peer, claim, error);
-    if (status == STATUS_OK && is_own && !text_is_empty(claim->capability))
-        remember(core, peer, claim);
+    struct grounds grounds = {.by_token = false};
+    struct claim whole = *claim;
+    whole.grounds = &grounds;
+    enum status status = grant_authorise(core, peer, &whole, error);
+    /* Uses are counted one by one: such a token comes with each record. */
+    if (status == STATUS_OK && is_own && grounds.by_token && !grounds.is_counted)
+        remember(core, peer, claim, &grounds);
     return status;
+}
+
+void
+grants_drop(struct peer *peer, const struct ground_set *revoked)
+{
+    struct grants *grants = peer->grants;
+    size_t kept = 0;
+    for (size_t i = 0; grants && i < grants->count; i++)
+        if (!ground_set_has(revoked, &grants->list[i].ground))
+            grants->list[kept++] = grants->list[i];
+    if (grants)
+        grants->count = kept;
 }
 
 bool

@@ -10,6 +10,9 @@
 
 enum { GRANTS_MAX = 64 /* of a session; the one that expires first gives way */ };
 
+/* Both tell in core->ground what the yes rests on. A token that only service:identity can say yes
+ * to makes the record wait: PENDING, which answer_refuse() takes for no refusal. */
+
 /* authorise(), but a peer that does not act for others has at most TOKEN_CHECKS_PER_SECOND tokens
  * checked whose signature is not known yet (RATE_LIMITED). */
 enum status grant_authorise(struct core *core, struct peer *peer, const struct claim *claim,
@@ -28,5 +31,8 @@ bool grant_is_own_channel(const struct message *message, struct text name);
  * themselves. */
 enum status grant_check_rate(struct core *core, struct peer *peer, struct text token,
                              struct error *error);
+
+/* Takes away the rights that rest on these. */
+void grants_drop(struct peer *peer, const struct ground_set *revoked);
 
 #endif

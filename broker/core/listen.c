@@ -280,7 +280,15 @@ ended(struct core *core, struct request *request)
     release(core, request->work, peer->doomed || !peer->greeted);
 }
 
-static const struct request_work work_ops = {.ended = ended, .credited = has_credit};
+static bool
+rests_on(const struct request *request, const struct ground_set *revoked)
+{
+    const struct listen *listen = request->work;
+    return listen->subscriber && subscriber_rests_on(listen->subscriber, revoked);
+}
+
+static const struct request_work work_ops = {
+    .ended = ended, .credited = has_credit, .rests_on = rests_on};
 
 /* Its time is over: a stream without an end of its own ends well. */
 static void
@@ -312,6 +320,7 @@ check_channel(struct core *core, const struct bus_call *call, struct text channe
     enum status status = channel_check_name(channel, true, error);
     if (status != STATUS_OK)
         return status;
+    core->ground = (struct ground){0, 0};
     if (is_its_own(agent, channel) && (with_mail || is_itself))
         return STATUS_OK;
     /* The token is one: with mail it was for the inbox. */
@@ -384,8 +393,10 @@ start(struct core *core, const struct bus_call *call, struct listen *listen, str
     struct text inbox = arguments_text(call->arguments, BUS_LISTEN_INBOX);
     bool with_mail = !text_equal_string(inbox, "none");
     enum status status = with_mail ? bus_check_rights(core, call, error) : STATUS_OK;
+    struct ground ground = with_mail ? core->ground : (struct ground){0, 0};
     if (status == STATUS_OK)
         status = add_channels(core, call, listen, with_mail, error);
+    core->ground = ground; /* each channel has its own */
     if (status == STATUS_OK && with_mail)
         status = add_mail(core, call, listen, text_equal_string(inbox, "watch"), error);
     if (status != STATUS_OK)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/core/answer.h"
+#include "broker/core/ask.h"
 #include "broker/core/audit.h"
 #include "broker/core/channel.h"
 #include "broker/core/directory.h"
@@ -12,6 +13,7 @@
 #include "broker/core/pending.h"
 #include "broker/core/presence.h"
 #include "kernel/assert.h"
+#include "kernel/identity.h"
 
 static struct bytes
 number_key(const peer_number *number)
@@ -86,13 +88,20 @@ peers_add(struct core *core, peer_number number, struct text identity, unsigned 
                   core->peers.count);
         return STATUS_BUSY;
     }
+    bool anonymous = identity_is_anonymous(identity);
+    if (anonymous && core->anonymous_count >= ANONYMOUS_MAX) {
+        error_set(error, "%d peers with unknown keys are connected already", ANONYMOUS_MAX);
+        return STATUS_BUSY;
+    }
     struct peer *peer = calloc(1, sizeof *peer + identity.size + 1);
     if (!peer)
         return STATUS_NOMEM;
+    core->anonymous_count += anonymous;
     memcpy(peer->identity_bytes, identity.data, identity.size);
     peer->identity = (struct text){peer->identity_bytes, identity.size};
     peer->number = number;
     peer->rights = rights;
+    peer->access = access_of(core->accesses, peer->identity);
     peer->heard_us = core->now.monotonic_us;
     peer->sent_us = core->now.monotonic_us;
     peer->heartbeat_us = (uint64_t)core->options.heartbeat_ms * 1000;
@@ -142,11 +151,24 @@ peer_doom(struct core *core, struct peer *peer, const char *cut)
 }
 
 void
+peer_set_access(struct core *core, struct peer *peer, enum access access)
+{
+    peer->access = access;
+    if (access == ACCESS_FULL)
+        return;
+    if (access != ACCESS_READ_ONLY) /* what it subscribed to would still come */
+        peer_doom(core, peer, "not_active");
+    else if (peer->instance)
+        directory_leave(core, peer);
+}
+
+void
 peer_end_session(struct core *core, struct peer *peer)
 {
     peer->greeted = false;
     mail_peer_gone(core, peer);
     channels_peer_gone(core, peer);
+    asks_peer_gone(core, peer);
     free(peer->grants);
     peer->grants = NULL;
     while (!list_is_empty(&peer->requests)) {
@@ -166,6 +188,7 @@ take_out(struct core *core, struct peer *peer)
     table_remove(&core->peers, &peer->node);
     list_remove(&peer->all);
     list_remove(&peer->doomed_link);
+    core->anonymous_count -= identity_is_anonymous(peer->identity);
     free(peer);
     metric_set(core->figures.peers, (double)core->peers.count);
 }

@@ -23,6 +23,9 @@ void peer_watch(struct core *core, struct peer *peer);
  * with the reason; NULL: the connection is gone already. */
 void peer_doom(struct core *core, struct peer *peer, const char *cut);
 
+/* From the next record on. Who may only read serves nobody any more; who is not active is cut. */
+void peer_set_access(struct core *core, struct peer *peer, enum access access);
+
 /* Ends the session but not the connection: its requests are cancelled, those given to it answered
  * or given on, its service instance and taps taken away. A hello begins the next one. */
 void peer_end_session(struct core *core, struct peer *peer);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/core/answer.h"
+#include "broker/core/ask.h"
 #include "broker/core/bus.h"
 #include "broker/core/directory.h"
 #include "broker/core/hold.h"
@@ -83,6 +84,7 @@ request_new(struct core *core, struct peer *peer, const struct message *message)
     request->arrived_us = core->now.monotonic_us;
     request->deadline_us = core->now.monotonic_us + (uint64_t)budget_ms(message->ttl_ms) * 1000;
     request->idempotent = (message->flags & MESSAGE_IDEMPOTENT) != 0;
+    request->ground = core->ground;
     request->up.credit = core->options.stream_credit;
     if (message->flags & MESSAGE_STREAM)
         request->down.credit = core->options.stream_credit;
@@ -281,6 +283,8 @@ const char *
 reply_receive(struct core *core, struct peer *peer, const struct message *message)
 {
     struct request *request = request_find(core, &message->correlation);
+    if (!request && ask_answered(core, peer, message))
+        return VERDICT_ACCEPTED;
     if (!request || !request->instance || request->instance->peer != peer)
         return refuse_unknown(core, peer, message);
 
@@ -298,6 +302,8 @@ const char *
 cancel_receive(struct core *core, struct peer *peer, const struct message *message)
 {
     struct request *request = request_find(core, &message->correlation);
+    if (!request && ask_cancel(core, peer, &message->correlation))
+        return VERDICT_ACCEPTED;
     if (!request)
         return answer_dropped(core, "late"); /* it crossed the reply */
     if (request->requester != peer)

@@ -6,6 +6,7 @@
 #include "broker/core/hold.h"
 #include "broker/core/peers.h"
 #include "broker/core/presence.h"
+#include "broker/core/revoke.h"
 #include "kernel/pack.h"
 
 static void
@@ -48,6 +49,7 @@ hello_receive(struct core *core, struct peer *peer, const struct message *messag
     struct message welcome = {
         .kind = KIND_HELLO, .correlation = message->id, .payload = buffer_bytes(&core->payload)};
     answer_send(core, peer, &welcome);
+    revoke_tell_all(core, peer);
     peer_watch(core, peer);
     return VERDICT_ANSWERED;
 }

@@ -7,11 +7,13 @@
 #ifndef SOS_BROKER_CORE_STATE_H
 #define SOS_BROKER_CORE_STATE_H
 
+#include "broker/core/access.h"
 #include "broker/core/core.h"
 #include "broker/core/figures.h"
 #include "broker/core/list.h"
 #include "broker/core/outbound.h"
 #include "broker/core/table.h"
+#include "kernel/curve.h"
 #include "kernel/message.h"
 #include "kernel/timers.h"
 
@@ -26,7 +28,7 @@ enum {
     REFUSED_MAX = 100,        /* refused records of a peer in a minute */
     HELLO_ANSWER_US = 100000, /* hello_required is said this often at most */
     TAPS_PEER_MAX = 2,
-    TAPS_GATE_MAX = 6, /* of one that shows them to several others */
+    TAPS_GATE_MAX = 6,          /* of one that shows them to several others */
     TOKEN_CHECKS_PER_SECOND = 5 /* of one peer: a signature check costs the routing thread */
 };
 
@@ -59,7 +61,10 @@ struct peer {
     uint32_t refused;
     uint32_t token_checks;
     uint32_t taps;
+    uint32_t asks; /* of its records, ask.c */
     unsigned rights;
+    enum access access;
+    char key[CURVE_KEY_TEXT_SIZE]; /* "": core_key() was not called */
     bool greeted;
     bool doomed;
     uint64_t greeted_us;           /* wall clock of its hello */
@@ -75,12 +80,21 @@ struct peer {
 };
 
 struct request;
+struct ground_set;
+
+/* The capability that something rests on, and its parent, by their keyed hashes; 0: none. */
+struct ground {
+    uint64_t id;
+    uint64_t parent;
+};
 
 /* What an operation of the broker's own keeps with a request that it answers later. */
 struct request_work {
     void (*ended)(struct core *core, struct request *request); /* releases request->work */
     void (*credited)(struct core *core,
                      struct request *request); /* the caller took chunks; or NULL */
+    /* Does it rest on one of these, beside request->ground? Or NULL. */
+    bool (*rests_on)(const struct request *request, const struct ground_set *revoked);
 };
 
 struct service {
@@ -144,7 +158,8 @@ struct request {
     bool kept; /* copy counts into core->kept_bytes */
     bool idempotent;
     bool chunk_passed;
-    bool has_trace; /* for the tap: what the broker answers belongs to it */
+    struct ground ground; /* of the broker's own: what allows it */
+    bool has_trace;       /* for the tap: what the broker answers belongs to it */
     uint8_t trace[24];
     struct text type; /* the bytes behind the struct */
     char type_bytes[];
@@ -173,6 +188,13 @@ struct core {
     char tap_type[MESSAGE_TYPE_MAX];
     size_t listen_bytes; /* what all of those keep */
     struct authoriser *authoriser;
+    struct ground ground;  /* what the last right of the record under work rests on */
+    bool is_confirmed;     /* service:identity has said yes to the record under work */
+    struct list_node asks; /* ask.c */
+    size_t ask_count;
+    size_t ask_bytes;
+    struct accesses *accesses;
+    size_t anonymous_count; /* sessions */
     struct mail *mail;
     enum core_mail_health mail_health;
     struct channels *channels;

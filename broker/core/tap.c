@@ -15,7 +15,6 @@
 
 enum {
     SECOND_US = 1000000,
-    CAPABILITY_ID_MAX = 64,
     TRACE_SIZE = 24,
     PAYLOAD_HEAD = 64 /* bytes of a chunk's payload beside its records */
 };
@@ -233,7 +232,7 @@ start(struct core *core, struct tap *tap)
 static void end_tap(struct core *core, struct request *request);
 static void pump_request(struct core *core, struct request *request);
 
-static const struct request_work tap_work = {end_tap, pump_request};
+static const struct request_work tap_work = {.ended = end_tap, .credited = pump_request};
 
 static const char *
 begin(struct core *core, const struct bus_call *call, const struct tap_query *query,
@@ -286,7 +285,8 @@ bus_tap(struct core *core, const struct bus_call *call)
         status = make_tap(core, &query, payload, &tap, &error);
     if (status == STATUS_OK)
         return begin(core, call, &query, tap);
-    audit_refusal(core, call, payload, status, &error);
+    if (status != STATUS_PENDING)
+        audit_refusal(core, call, payload, status, &error);
     return bus_refuse(core, call, status, &error);
 }
 

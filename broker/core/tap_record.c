@@ -3,7 +3,7 @@
 
 #include "kernel/capability.h"
 
-enum { CAPABILITY_ID_MAX = 64, TRACE_SIZE = 24 };
+enum { TRACE_SIZE = 24 };
 
 struct tap_header
 tap_sighting_header(const struct tap_sighting *sighting)

@@ -18,7 +18,7 @@ struct line {
     struct line *next;
     uint64_t ticket;
     bool written;
-    struct buffer text;
+    struct buffer text; /* its members */
 };
 
 struct lines {
@@ -197,7 +197,8 @@ write_lines(struct audit_log *log, struct lines *lines)
     enum status status = STATUS_OK;
     uint64_t failed = 0;
     for (struct line *line = lines->first; line; line = line->next) {
-        enum status one = audit_append(log->file, buffer_text(&line->text), wall_us, &error);
+        enum status one = audit_append(log->file, audit_last(log->file).seq + 1,
+                                       buffer_text(&line->text), wall_us, &error);
         line->written = one == STATUS_OK;
         if (one != STATUS_OK) {
             status = one;
@@ -284,7 +285,7 @@ audit_log_start(struct audit_log **log_p, const char *path, const struct clock *
     log->waiting.last = &log->waiting.first;
     log->answers.last = &log->answers.first;
     log->answered_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    enum status status = audit_open(&log->file, path, 0, error);
+    enum status status = audit_open(&log->file, path, 0, clock_now(clock).wall_us, error);
     if (status == STATUS_OK && (log->answered_fd < 0 || !init_sync(log))) {
         error_set(error, "open the audit trail: %s", strerror(errno));
         status = STATUS_INTERNAL;

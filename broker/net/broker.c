@@ -13,6 +13,7 @@ struct broker {
     char *bind;
     char *audit;
     char *mail_folder;
+    char *revoked;
     struct keytable *key_table;
     zactor_t *actor;
     char endpoint[ROUTER_ENDPOINT_SIZE];
@@ -57,7 +58,11 @@ copy_options(struct broker *broker, const struct broker_options *options)
     broker->options.mail_folder = broker->mail_folder;
     broker->audit = options->audit ? strdup(options->audit) : NULL;
     broker->options.audit = broker->audit;
+    broker->revoked = options->revoked ? strdup(options->revoked) : NULL;
+    broker->options.revoked = broker->revoked;
     if (options->mail_folder && !broker->mail_folder)
+        return STATUS_NOMEM;
+    if (options->revoked && !broker->revoked)
         return STATUS_NOMEM;
     if (!broker->bind || !broker->capability_keys || (options->audit && !broker->audit))
         return STATUS_NOMEM;
@@ -129,6 +134,7 @@ broker_stop(struct broker **broker_p)
     free(broker->bind);
     free(broker->audit);
     free(broker->mail_folder);
+    free(broker->revoked);
     free(broker);
     *broker_p = NULL;
 }

@@ -19,6 +19,8 @@ struct broker_options {
     uint16_t port;                                    /* 0: any free one */
     const struct curve_keys *keys;                    /* of the broker; copied */
     const char *key_table;                            /* path of data/broker/keys.json */
+    const char *revoked;                              /* path of data/broker/revoked; NULL: revoked
+                                                       * capabilities are forgotten at the end */
     const char *mail_folder;                          /* data/broker/mail; NULL: no inboxes */
     const char *audit;                                /* path of data/audit/bus.jsonl; NULL: none */
     const struct config *config;                      /* outlives the broker; the BROKER_ limits */

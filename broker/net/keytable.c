@@ -36,6 +36,9 @@ keytable_open(struct keytable **table_p, const char *path, struct error *error)
     table->path = strdup(path);
     if (!table->path || !table_make_key(hash_key) || !table_init(&table->by_key, hash_key))
         goto fail;
+    table->accesses = accesses_new(hash_key);
+    if (!table->accesses)
+        goto fail;
     status = keytable_load(table, error);
     if (status != STATUS_OK)
         goto fail;
@@ -63,6 +66,7 @@ keytable_close(struct keytable **table_p)
         list_remove(&row->link);
         free(row);
     }
+    accesses_destroy(&table->accesses);
     table_clear(&table->by_key);
     pthread_mutex_destroy(&table->lock);
     free(table->path);
@@ -132,6 +136,8 @@ keytable_add(struct keytable *table, struct text identity, struct text public_ke
     memcpy(entry.curve_public_key, public_key.data, public_key.size);
     pthread_mutex_lock(&table->lock);
     enum status status = keytable_add_entry(table, &entry, error);
+    if (status == STATUS_OK && access_of(table->accesses, identity) == ACCESS_NONE)
+        access_set(table->accesses, identity, ACCESS_FULL);
     pthread_mutex_unlock(&table->lock);
     return status;
 }
@@ -161,8 +167,63 @@ keytable_revoke(struct keytable *table, struct text identity)
         row->entry.revoked = true;
         count++;
     }
+    keytable_put_access(table, identity, ACCESS_NONE, NULL); /* its keys are refused anyway */
     pthread_mutex_unlock(&table->lock);
     return count;
+}
+
+uint64_t
+keytable_revoke_key(struct keytable *table, struct text identity, struct text public_key)
+{
+    pthread_mutex_lock(&table->lock);
+    struct key_row *row = find_row(table, public_key);
+    bool revokes = row && !row->entry.revoked && text_equal_string(identity, row->entry.identity);
+    if (revokes)
+        row->entry.revoked = true;
+    pthread_mutex_unlock(&table->lock);
+    return revokes;
+}
+
+enum access
+keytable_access(struct keytable *table, struct text identity)
+{
+    pthread_mutex_lock(&table->lock);
+    enum access access = access_of(table->accesses, identity);
+    pthread_mutex_unlock(&table->lock);
+    return access;
+}
+
+enum status
+keytable_put_access(struct keytable *table, struct text identity, enum access access,
+                    struct error *error)
+{
+    if (access != ACCESS_FULL && access_count(table->accesses) >= ACCESS_IDENTITIES_MAX &&
+        access_of(table->accesses, identity) == ACCESS_FULL) {
+        error_set(error, "%d identities have less than full access, no more are allowed",
+                  ACCESS_IDENTITIES_MAX);
+        return STATUS_QUOTA_EXCEEDED;
+    }
+    return access_set(table->accesses, identity, access);
+}
+
+enum status
+keytable_set_access(struct keytable *table, struct text identity, enum access access,
+                    struct error *error)
+{
+    pthread_mutex_lock(&table->lock);
+    enum status status = keytable_put_access(table, identity, access, error);
+    pthread_mutex_unlock(&table->lock);
+    return status;
+}
+
+void
+keytable_each_access(struct keytable *table,
+                     void (*each)(void *context, struct text identity, enum access access),
+                     void *context)
+{
+    pthread_mutex_lock(&table->lock);
+    access_each(table->accesses, each, context);
+    pthread_mutex_unlock(&table->lock);
 }
 
 bool
@@ -197,8 +258,11 @@ keytable_page(struct keytable *table, struct text after, size_t limit,
         struct key_row *row = find_row(table, after);
         node = row ? row->link.next : NULL;
     }
-    for (size_t i = 0; node && node != &table->keys && i < limit; i++, node = node->next)
-        each(context, &CONTAINER_OF(node, struct key_row, link)->entry);
+    for (size_t i = 0; node && node != &table->keys && i < limit; i++, node = node->next) {
+        struct key_entry entry = CONTAINER_OF(node, struct key_row, link)->entry;
+        entry.access = access_of(table->accesses, text_of(entry.identity));
+        each(context, &entry);
+    }
     *more = node && node != &table->keys;
     pthread_mutex_unlock(&table->lock);
     if (node)

@@ -4,7 +4,11 @@
  *
  *     {"version": 1,
  *      "keys": [{"identity", "curve_public_key", "revoked", "act_for_others", "added_at"}],
+ *      "access": {"agent:kasra": "read_only"},
  *      "stores": {"memory": {"uuid", "epoch"}}}
+ *
+ * access names those who have less than full (broker/core/access.h); a file without it, from an
+ * older version, restricts nobody.
  *
  * Changes are made in memory; keytable_save() replaces the file as a whole. Any thread may call any
  * function but open and close. The cli uses it too, to seed the keys of a home whose broker is
@@ -15,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/core/access.h"
 #include "broker/core/pin.h"
 #include "kernel/bytes.h"
 #include "kernel/curve.h"
@@ -31,7 +36,8 @@ struct key_entry {
     char curve_public_key[CURVE_KEY_TEXT_SIZE];
     bool revoked;
     bool act_for_others;
-    uint64_t added_us; /* wall clock */
+    uint64_t added_us;  /* wall clock */
+    enum access access; /* of the identity; filled by keytable_page() alone */
 };
 
 /* Reads the file; one that does not exist is an empty table (nobody may connect). VALIDATION names
@@ -39,7 +45,8 @@ struct key_entry {
 enum status keytable_open(struct keytable **table_p, const char *path, struct error *error);
 void keytable_close(struct keytable **table_p);
 
-/* A key that is there with the same identity stays as it is, but gains act_for_others.
+/* A key that is there with the same identity stays as it is, but gains act_for_others. A new key
+ * of an identity whose keys were all revoked gives it full access again.
  * ALREADY_EXISTS, word "key_exists": it is another identity's. FORBIDDEN, word "key_revoked": it
  * was revoked. VALIDATION: identity or key ill-formed. QUOTA_EXCEEDED: KEYTABLE_KEYS_MAX. */
 enum status keytable_add(struct keytable *table, struct text identity, struct text public_key,
@@ -48,8 +55,21 @@ enum status keytable_add(struct keytable *table, struct text identity, struct te
 /* Takes a key out as if it had never been added (an add that could not be saved). */
 void keytable_forget(struct keytable *table, struct text public_key);
 
-/* Revokes every key of the identity; how many that were. A revoked key stays, and stays refused. */
+/* Revokes every key of the identity, which may do nothing any more; how many that were. A revoked
+ * key stays, and stays refused. */
 uint64_t keytable_revoke(struct keytable *table, struct text identity);
+/* The same for one of its keys: what the identity may do stays as it is. */
+uint64_t keytable_revoke_key(struct keytable *table, struct text identity, struct text public_key);
+
+/* What an identity may do. set: NOMEM, QUOTA_EXCEEDED (ACCESS_IDENTITIES_MAX have less than full):
+ * nothing was changed. */
+enum access keytable_access(struct keytable *table, struct text identity);
+enum status keytable_set_access(struct keytable *table, struct text identity, enum access access,
+                                struct error *error);
+/* Of everybody who has less than full; each must not call the table. */
+void keytable_each_access(struct keytable *table,
+                          void (*each)(void *context, struct text identity, enum access access),
+                          void *context);
 
 /* Copies the entry of a key, revoked or not; false when there is none. */
 bool keytable_find(struct keytable *table, struct text public_key, struct key_entry *entry);

@@ -24,6 +24,7 @@ struct pin_row {
 struct keytable {
     pthread_mutex_t lock;
     struct table by_key;
+    struct accesses *accesses;
     struct list_node keys;
     struct list_node pins;
     size_t pin_count;
@@ -33,6 +34,8 @@ struct keytable {
 /* These are called with the lock held, or before anybody else has the table. */
 enum status keytable_add_entry(struct keytable *table, const struct key_entry *entry,
                                struct error *error);
+enum status keytable_put_access(struct keytable *table, struct text identity, enum access access,
+                                struct error *error);
 enum status keytable_set_pin(struct keytable *table, struct text service, const struct pin *pin,
                              struct error *error);
 

@@ -6,6 +6,7 @@
 #include "broker/net/keytable.h"
 #include "broker/net/keytable_data.h"
 #include "kernel/clock.h"
+#include "kernel/identity.h"
 #include "platform/file.h"
 
 enum { FILE_VERSION = 1, FILE_SIZE_MAX = 64 * 1024 * 1024 };
@@ -114,12 +115,31 @@ read_store(struct keytable *table, const char *service, const json_t *value, str
 }
 
 static enum status
+read_access(struct keytable *table, const char *id, const json_t *value, struct error *error)
+{
+    struct identity identity;
+    enum access access;
+    if (identity_parse(text_of(id), &identity, error) != STATUS_OK)
+        return STATUS_VALIDATION;
+    if (!json_is_string(value) || !access_parse(text_of(json_string_value(value)), &access)) {
+        error_set(error, "expected full, read_only, onboarding or none");
+        return STATUS_VALIDATION;
+    }
+    return keytable_put_access(table, text_of(id), access, error);
+}
+
+static enum status
 read_document(struct keytable *table, const json_t *root, struct error *error)
 {
-    static const char *const members[] = {"version", "keys", "stores", NULL};
+    static const char *const members[] = {"version", "keys", "access", "stores", NULL};
     const json_t *version = json_object_get(root, "version");
     const json_t *keys = json_object_get(root, "keys");
     json_t *stores = json_object_get(root, "stores");
+    json_t *accesses = json_object_get(root, "access"); /* older files have none */
+    if (accesses && !json_is_object(accesses)) {
+        error_set(error, "access: expected an object");
+        return STATUS_VALIDATION;
+    }
     if (!json_is_object(root) || !json_is_array(keys) || !json_is_object(stores)) {
         error_set(error, "expected an object with version, keys (a list) and stores (an object)");
         return STATUS_VALIDATION;
@@ -136,8 +156,16 @@ read_document(struct keytable *table, const json_t *root, struct error *error)
         if (status != STATUS_OK)
             error_wrap(error, "keys[%zu]", i);
     }
-    const char *service;
+    const char *service, *id;
     json_t *value;
+    json_object_foreach(accesses, id, value)
+    {
+        if (status != STATUS_OK)
+            break;
+        status = read_access(table, id, value, error);
+        if (status != STATUS_OK)
+            error_wrap(error, "access.%.60s", id);
+    }
     json_object_foreach(stores, service, value)
     {
         if (status != STATUS_OK)
@@ -181,12 +209,28 @@ keytable_load(struct keytable *table, struct error *error)
 
 /* ---- writing */
 
+static void
+pack_access(void *context, struct text identity, enum access access)
+{
+    json_t **object_p = context;
+    char id[MESSAGE_NAME_MAX + 1];
+    if (!*object_p)
+        return;
+    snprintf(id, sizeof id, "%.*s", TEXT_ARGS(identity));
+    if (json_object_set_new(*object_p, id, json_string(access_word(access))) != 0) {
+        json_decref(*object_p);
+        *object_p = NULL;
+    }
+}
+
 static json_t *
 pack_document(const struct keytable *table)
 {
     json_t *keys = json_array();
     json_t *stores = json_object();
-    bool failed = !keys || !stores;
+    json_t *accesses = json_object();
+    access_each(table->accesses, pack_access, &accesses);
+    bool failed = !keys || !stores || !accesses;
     for (struct list_node *node = table->keys.next; !failed && node != &table->keys;
          node = node->next) {
         const struct key_entry *entry = &CONTAINER_OF(node, struct key_row, link)->entry;
@@ -209,9 +253,11 @@ pack_document(const struct keytable *table)
     if (failed) {
         json_decref(keys);
         json_decref(stores);
+        json_decref(accesses);
         return NULL;
     }
-    return json_pack("{s:i, s:o, s:o}", "version", FILE_VERSION, "keys", keys, "stores", stores);
+    return json_pack("{s:i, s:o, s:o, s:o}", "version", FILE_VERSION, "keys", keys, "access",
+                     accesses, "stores", stores);
 }
 
 enum status

@@ -186,6 +186,61 @@ add_figures(struct router *router)
     return true;
 }
 
+static bool
+welcomes_strangers(const struct broker_options *options)
+{
+    return options->config && config_bool(options->config, OPTION_BUS_ANONYMOUS);
+}
+
+struct restricting {
+    struct core *core;
+    bool failed;
+};
+
+static void
+restrict_identity(void *context, struct text identity, enum access access)
+{
+    struct restricting *restricting = context;
+    if (core_access(restricting->core, identity, access) != STATUS_OK)
+        restricting->failed = true;
+}
+
+/* Who has less than full has it from the first record on. */
+static bool
+take_accesses(struct router *router)
+{
+    struct restricting restricting = {.core = router->core};
+    keytable_each_access(router->keys, restrict_identity, &restricting);
+    return !restricting.failed;
+}
+
+struct seeding {
+    struct router *router;
+    enum status status;
+    struct error *error;
+};
+
+static void
+revoke_again(void *context, struct text id, uint64_t expires_us)
+{
+    struct seeding *seeding = context;
+    const struct revocation revocation = {id, expires_us};
+    if (seeding->status == STATUS_OK)
+        seeding->status = core_capabilities_revoked(seeding->router->core, &revocation, 1,
+                                                    seeding->router->now, seeding->error);
+}
+
+/* What was revoked before is refused from the first record on. */
+static enum status
+take_revocations(struct router *router, struct error *error)
+{
+    struct seeding seeding = {router, STATUS_OK, error};
+    if (router->revoked)
+        revocations_visit(revoked_list(router->revoked), router->now.wall_us, revoke_again,
+                          &seeding);
+    return seeding.status;
+}
+
 static enum status
 open_all(struct router *router, struct error *error)
 {
@@ -203,17 +258,27 @@ open_all(struct router *router, struct error *error)
                            router->options->logger, error);
     if (status != STATUS_OK)
         return status;
+    if (welcomes_strangers(router->options))
+        zap_welcome_strangers(router->zap);
     status = open_socket(router, error);
     if (status != STATUS_OK)
         return status;
     status = mail_link_open(&router->mail, router->options, error);
     if (status != STATUS_OK)
         return status;
+    if (router->options->revoked)
+        status = revoked_open(&router->revoked, router->options->revoked, router->now,
+                              router->options->logger, error);
+    if (status != STATUS_OK)
+        return status;
     router->core = make_core(router);
-    if (!router->core || !add_figures(router) ||
+    if (!router->core || !take_accesses(router) || !add_figures(router) ||
         !mail_link_add_figures(&router->mail, core_metrics(router->core)) ||
         !links_init(&router->links, router->socket))
         return STATUS_NOMEM;
+    status = take_revocations(router, error);
+    if (status != STATUS_OK)
+        return status;
     size_t peers_max = router->options->config
                            ? config_uint(router->options->config, OPTION_BROKER_PEERS_MAX)
                            : core_options_default().peers_max;
@@ -251,6 +316,7 @@ router_close(struct router **router_p)
     if (!router)
         return;
     core_destroy(&router->core);
+    revoked_close(&router->revoked);
     mail_link_close(&router->mail);
     tap_thread_stop(&router->tap);
     links_clear(&router->links);

@@ -3,6 +3,7 @@
 #include <zmq.h>
 
 #include "broker/net/router_state.h"
+#include "kernel/identity.h"
 
 enum {
     BATCH = 256,                 /* frames in a turn */
@@ -35,7 +36,19 @@ is_still_allowed(struct router *router, zmq_msg_t *frame, struct key_entry *entr
 {
     const char *key = zmq_msg_gets(frame, ZAP_KEY);
     const char *identity = zmq_msg_gets(frame, "User-Id");
-    return key && identity && keytable_find(router->keys, text_of(key), entry) && !entry->revoked &&
+    if (!key || !identity || strlen(key) >= sizeof entry->curve_public_key)
+        return false;
+    if (identity_is_anonymous(text_of(identity)) && strlen(identity) < sizeof entry->identity) {
+        /* Nobody's key, or that of somebody who was unknown a moment ago; never a revoked one. */
+        struct key_entry known;
+        if (keytable_find(router->keys, text_of(key), &known) && known.revoked)
+            return false;
+        *entry = (struct key_entry){0};
+        memcpy(entry->identity, identity, strlen(identity));
+        memcpy(entry->curve_public_key, key, strlen(key));
+        return true;
+    }
+    return keytable_find(router->keys, text_of(key), entry) && !entry->revoked &&
            strcmp(entry->identity, identity) == 0;
 }
 
@@ -64,6 +77,7 @@ admit_link(struct router *router, uint64_t session, zmq_msg_t *routing_id, zmq_m
     struct error error = ERROR_INIT;
     enum status status = core_connected(router->core, session, text_of(entry.identity),
                                         rights_of(&entry), router->now, &error);
+    core_key(router->core, session, text_of(entry.curve_public_key));
     if (status != STATUS_OK) {
         log_warn(router->options->logger, "%s is not let in: %s", entry.identity, error.message);
         link_condemn(&router->links, link);

@@ -32,27 +32,77 @@ sink_cut(void *context, peer_number peer, const char *reason)
 }
 
 static enum status
-sink_key_add(void *context, struct text identity, struct text public_key, struct error *error)
+sink_key_add(void *context, struct text identity, struct text public_key, enum access access,
+             struct error *error)
 {
     struct router *router = context;
     struct key_entry existing;
     bool known = keytable_find(router->keys, public_key, &existing);
+    enum access before = keytable_access(router->keys, identity);
     enum status status =
         keytable_add(router->keys, identity, public_key, false, router->now.wall_us, error);
-    if (status != STATUS_OK || known)
+    if (status == STATUS_OK)
+        status = keytable_set_access(router->keys, identity, access, error);
+    else
         return status;
-    status = keytable_save(router->keys, error);
-    if (status != STATUS_OK)
+    if (status == STATUS_OK && (!known || before != access))
+        status = keytable_save(router->keys, error);
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    if (!known)
         keytable_forget(router->keys, public_key);
+    keytable_set_access(router->keys, identity, before, NULL);
     return status;
 }
 
 static enum status
-sink_key_revoke(void *context, struct text identity, uint64_t *count, struct error *error)
+sink_key_access(void *context, struct text identity, enum access access, struct error *error)
 {
     struct router *router = context;
-    *count = keytable_revoke(router->keys, identity);
-    return *count ? keytable_save(router->keys, error) : STATUS_OK;
+    enum access before = keytable_access(router->keys, identity);
+    if (before == ACCESS_NONE && access != ACCESS_NONE) {
+        error_set_word(error, "key_revoked", "the keys of %.*s were revoked", TEXT_ARGS(identity));
+        return STATUS_FORBIDDEN;
+    }
+    enum status status = keytable_set_access(router->keys, identity, access, error);
+    if (status == STATUS_OK && before != access)
+        status = keytable_save(router->keys, error);
+    if (status != STATUS_OK && access < before)
+        keytable_set_access(router->keys, identity, before, NULL);
+    return status;
+}
+
+static enum status
+sink_key_revoke(void *context, struct text identity, struct text public_key, uint64_t *count,
+                struct error *error)
+{
+    struct router *router = context;
+    enum access before = keytable_access(router->keys, identity);
+    *count = public_key.size > 0 ? keytable_revoke_key(router->keys, identity, public_key)
+                                 : keytable_revoke(router->keys, identity);
+    bool changed = *count > 0 || keytable_access(router->keys, identity) != before;
+    return changed ? keytable_save(router->keys, error) : STATUS_OK;
+}
+
+static enum status
+sink_key_forget(void *context, struct text identity, struct text public_key, struct error *error)
+{
+    struct router *router = context;
+    struct key_entry entry;
+    bool is_its_key = keytable_find(router->keys, public_key, &entry) && !entry.revoked &&
+                      text_equal_string(identity, entry.identity);
+    enum access access = keytable_access(router->keys, identity);
+    if (access == ACCESS_ONBOARDING) {
+        if (is_its_key)
+            keytable_forget(router->keys, public_key);
+        keytable_set_access(router->keys, identity, ACCESS_FULL, NULL);
+        return keytable_save(router->keys, error);
+    }
+    if (!is_its_key)
+        return STATUS_OK; /* forgotten already; revoked ones stay, those of others are theirs */
+    error_set(error, "%.*s is past onboarding: its key can be revoked, not forgotten",
+              TEXT_ARGS(identity));
+    return STATUS_CONFLICT;
 }
 
 struct key_listing {
@@ -65,11 +115,12 @@ list_key(void *context, const struct key_entry *entry)
 {
     struct key_listing *listing = context;
     listing->count++;
-    pack_map(&listing->entries, 4);
+    pack_map(&listing->entries, 5);
     pack_pair_string(&listing->entries, "identity", entry->identity);
     pack_pair_string(&listing->entries, "curve_public_key", entry->curve_public_key);
     pack_pair_bool(&listing->entries, "revoked", entry->revoked);
     pack_pair_bool(&listing->entries, "act_for_others", entry->act_for_others);
+    pack_pair_string(&listing->entries, "access", access_word(entry->access));
 }
 
 static enum status
@@ -154,6 +205,13 @@ sink_mail(void *context, struct mail_op **op_p)
     return mail_thread_give(router->mail.thread, op_p);
 }
 
+static enum status
+sink_revoke(void *context, const struct revocation *list, size_t count, struct error *error)
+{
+    struct router *router = context;
+    return revoked_add(router->revoked, list, count, router->now, error);
+}
+
 struct core_sink
 router_sink(struct router *router)
 {
@@ -162,7 +220,9 @@ router_sink(struct router *router)
                               .give = sink_give,
                               .cut = sink_cut,
                               .key_add = sink_key_add,
+                              .key_access = sink_key_access,
                               .key_revoke = sink_key_revoke,
+                              .key_forget = sink_key_forget,
                               .key_list = sink_key_list,
                               .pin_find = sink_pin_find,
                               .pin_set = sink_pin_set,
@@ -171,5 +231,6 @@ router_sink(struct router *router)
                               .tap_close = sink_tap_close,
                               .tap_put = sink_tap_put,
                               .tap_return = sink_tap_return,
+                              .revoke = router->revoked ? sink_revoke : NULL,
                               .audit = router->audit ? sink_audit : NULL};
 }

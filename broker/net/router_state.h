@@ -12,6 +12,7 @@
 #include "broker/net/links.h"
 #include "broker/net/mail_link.h"
 #include "broker/net/monitor.h"
+#include "broker/net/revoked.h"
 #include "broker/net/router.h"
 #include "broker/net/tap_thread.h"
 #include "broker/net/zap.h"
@@ -27,6 +28,7 @@ struct router {
     struct monitor *monitor;
     struct tap_thread *tap;
     struct audit_log *audit; /* NULL: no trail is kept */
+    struct revoked *revoked; /* NULL: nothing outlasts this start */
     struct mail_link mail;
     struct core *core;
     struct links links;

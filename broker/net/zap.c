@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zmq.h>
@@ -24,6 +25,9 @@ struct zap {
     struct audit_log *audit;
     const struct logger *logger;
     uint64_t sessions;
+    atomic_bool welcomes_strangers;
+    uint64_t strangers_since_us; /* the second that is counted … */
+    unsigned strangers;          /* … and those who came in it */
     pthread_t thread;
     bool running;
 };
@@ -73,6 +77,29 @@ frame_is(const struct zap_request *request, enum frame frame, const char *text)
            memcmp(request->frames[frame].data, text, strlen(text)) == 0;
 }
 
+/* By the address as libzmq writes it, without a port. */
+static bool
+is_loopback(struct text address)
+{
+    return text_starts_with(address, "127.") || text_equal_string(address, "::1") ||
+           text_starts_with(address, "::ffff:127.");
+}
+
+static bool
+may_come_as_stranger(struct zap *zap, const struct zap_request *request)
+{
+    struct text address = {(const char *)request->frames[ADDRESS].data,
+                           request->frames[ADDRESS].size};
+    if (!atomic_load(&zap->welcomes_strangers) || !is_loopback(address))
+        return false;
+    uint64_t now_us = clock_now(zap->logger->clock).monotonic_us;
+    if (now_us - zap->strangers_since_us >= 1000000) {
+        zap->strangers_since_us = now_us;
+        zap->strangers = 0;
+    }
+    return zap->strangers++ < STRANGERS_PER_SECOND;
+}
+
 static bool
 is_allowed(struct zap *zap, const struct zap_request *request, struct key_entry *entry)
 {
@@ -82,7 +109,13 @@ is_allowed(struct zap *zap, const struct zap_request *request, struct key_entry 
         return false;
     char key[CURVE_KEY_TEXT_SIZE];
     curve_key_format(request->frames[CREDENTIALS].data, key);
-    return keytable_find(zap->keys, text_of(key), entry) && !entry->revoked;
+    if (keytable_find(zap->keys, text_of(key), entry))
+        return !entry->revoked;
+    if (!may_come_as_stranger(zap, request))
+        return false;
+    identity_anonymous(request->frames[CREDENTIALS].data, entry->identity);
+    memcpy(entry->curve_public_key, key, sizeof key);
+    return true;
 }
 
 /* ZMTP's form: 1 octet name size, name, 4 octets value size, value. */
@@ -229,6 +262,12 @@ zap_start(struct zap **zap_p, void *zmq_context, struct keytable *keys, struct a
     zap->running = true;
     *zap_p = zap;
     return STATUS_OK;
+}
+
+void
+zap_welcome_strangers(struct zap *zap)
+{
+    atomic_store(&zap->welcomes_strangers, true);
 }
 
 void

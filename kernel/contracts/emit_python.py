@@ -26,6 +26,8 @@ NAMES = {
 }
 # The bus has methods of its own (mumega/bus.py) for these.
 BUS_OWN = {"send", "inbox", "ack", "nack", "extend", "listen", "publish", "tap"}
+# What services ask each other; it is no method of a client.
+NOT_FOR_CLIENTS = {"bus": BUS_OWN, "identity": {"capability_use"}}
 PLAIN = {"any": "Any", "string": "str", "identity": "str", "uuid": "str", "timestamp": "str", "glob": "str",
          "integer": "int", "amount": "int", "number": "float", "boolean": "bool", "map": "Dict[str, Any]"}
 OPTIONS = ("timeout", "capability", "idempotency_key")
@@ -314,7 +316,7 @@ def services(contracts, shared):
     rows, classes = [], []
     for contract in contracts:
         aliases = NAMES.get(contract.service, ("", {}))[1]
-        skip = BUS_OWN if contract.service == "bus" else set()
+        skip = NOT_FOR_CLIENTS.get(contract.service, set())
         for operation in contract.operations:
             rows.append(operation_row(contract, operation))
         for is_async in (False, True):

@@ -74,7 +74,8 @@ is_of_the_bus(const struct message *message)
     case KIND_ERROR:
         return true;
     case KIND_CONTROL:
-        return text_equal_string(message->type, "events_dropped");
+        return text_equal_string(message->type, "events_dropped") ||
+               text_equal_string(message->type, "capabilities_revoked");
     default:
         return false;
     }

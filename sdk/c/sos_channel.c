@@ -494,6 +494,8 @@ channels_receive(struct sos *sos, const struct message *message)
         hear_event(sos, message);
         return true;
     case KIND_CONTROL:
+        if (!text_equal_string(message->type, "events_dropped"))
+            return false;
         hear_dropped(sos);
         return true;
     case KIND_ACK:

@@ -24,8 +24,8 @@ static const char *const targets[] = {
     "service:bus", "service:memory", "service:identity", "service:never",
     "agent:kasra", "service:",       "nonsense",         ""};
 static const char *const types[] = {
-    "health_check", "metrics", "directory",    "tap",     "key_list", "key_add",
-    "key_revoke",   "credit",  "memory_store", "made_up", ""};
+    "health_check", "metrics",    "directory", "tap",          "key_list", "key_add", "key_revoke",
+    "key_access",   "key_forget", "credit",    "memory_store", "made_up",  ""};
 static const char *const words[] = {"version_min",      "version_max", "service",     "single",
                                     "requests_max",     "store_uuid",  "store_epoch", "identity",
                                     "curve_public_key", "after",       "limit",       "source",
@@ -251,9 +251,10 @@ sink_cut(void *context, peer_number peer, const char *reason)
 }
 
 static enum status
-sink_key_add(void *context, struct text identity, struct text key, struct error *error)
+sink_key_add(void *context, struct text identity, struct text key, enum access access,
+             struct error *error)
 {
-    (void)context;
+    (void)context, (void)access;
     ASSERT(!text_starts_with(identity, "service:"));
     if (key.size % 2 == 0)
         return STATUS_OK;
@@ -262,9 +263,26 @@ sink_key_add(void *context, struct text identity, struct text key, struct error 
 }
 
 static enum status
-sink_key_revoke(void *context, struct text identity, uint64_t *count, struct error *error)
+sink_key_access(void *context, struct text identity, enum access access, struct error *error)
 {
-    (void)context, (void)error;
+    (void)context, (void)access, (void)error;
+    ASSERT(!text_starts_with(identity, "service:"));
+    return STATUS_OK;
+}
+
+static enum status
+sink_key_forget(void *context, struct text identity, struct text key, struct error *error)
+{
+    (void)context, (void)key, (void)error;
+    ASSERT(!text_starts_with(identity, "service:"));
+    return STATUS_OK;
+}
+
+static enum status
+sink_key_revoke(void *context, struct text identity, struct text key, uint64_t *count,
+                struct error *error)
+{
+    (void)context, (void)key, (void)error;
     *count = identity.size;
     return STATUS_OK;
 }
@@ -983,7 +1001,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .give = sink_give,
                              .cut = sink_cut,
                              .key_add = sink_key_add,
+                             .key_access = sink_key_access,
                              .key_revoke = sink_key_revoke,
+                             .key_forget = sink_key_forget,
                              .key_list = sink_key_list,
                              .pin_find = sink_pin_find,
                              .pin_set = sink_pin_set,

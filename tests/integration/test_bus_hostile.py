@@ -33,7 +33,7 @@ NAMES = {"INVALID": INVALID, "VERSION": VERSION, "TOO_LARGE": 1006}  # as the ve
 class Hostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.swarm = Swarm("broker.hold_ms=500")
+        cls.swarm = Swarm("broker.hold_ms=500", "bus.anonymous=false")
         cls.addClassCleanup(cls.swarm.__exit__, None, None, None)
         for name in ("mallory", "kasra", "victim"):
             cls.swarm.run("agent", "new", name)

@@ -123,8 +123,42 @@ class Capabilities(unittest.TestCase):
         self.assertIn(answer.status, (401, 403), answer.body)
         self.assertEqual(answer.json["detail"], "capability_parent_unknown")
 
-    def test_limited_uses_are_not_unlimited(self):
-        self.assertEqual(self.with_token(self.write(uses_remaining=3)).status, 403)
+    def test_limited_uses_are_counted(self):
+        token = self.write(uses_remaining=3)
+        for _ in range(3):
+            self.assertEqual(self.with_token(token).status, 200)
+        self.assert_refused(self.with_token(token), 403, "capability_used_up")
+
+    def test_a_retry_with_a_key_uses_one(self):
+        token, key = self.write(uses_remaining=2), {"Idempotency-Key": "once"}
+        with_key = lambda **more: self.store({"X-SOS-Capability": tokens.base64url(token), **key}, **more)
+        first = with_key()
+        self.assertEqual([with_key().json for _ in range(4)], [first.json] * 4)
+        self.assertEqual(self.with_token(token).status, 200)
+        self.assert_refused(self.with_token(token), 403, "capability_used_up")
+
+    def test_constraints_hold(self):
+        for _ in range(3):
+            self.assertEqual(self.with_token(self.write()).status, 200)
+        few = {"X-SOS-Capability": tokens.base64url(self.read(constraints={"max_results": 2}))}
+        search = lambda headers, **more: self.swarm.http("POST", "memory", "/search", {
+            "query": "a thing", "agent_id": AGENT, **more}, headers)
+        self.assertEqual(len(search(few).json), 2)
+        self.assertEqual(len(search(few, limit=50).json), 2)
+        self.assertEqual(len(search(few, limit=1).json), 1)
+        none = {"X-SOS-Capability": tokens.base64url(self.read(constraints={"max_results": 0}))}
+        self.assert_refused(search(none), 403, "capability_max_results")
+        token = self.write(constraints={"rate_limit": "2/hour"})
+        self.assertEqual([self.with_token(token).status for _ in range(2)], [200, 200])
+        self.assert_refused(self.with_token(token), 429, "capability_rate_limited")
+        self.assert_refused(self.with_token(self.write(constraints={"agent_id": "agent:ana"})), 403,
+                            "capability_agent_mismatch")
+        self.assert_refused(self.with_token(self.write(constraints={"rate_limit": "often"})), 400,
+                            "invalid_capability_payload")
+        answer = self.swarm.http("POST", "engine", "/chat", {
+            "message": "a long answer", "agent_id": AGENT, "model": "sos-mock-v1", "memory_enabled": False,
+            "capability": self.read(constraints={"max_response_length": 6})})
+        self.assertEqual(answer.json["content"], "a long")
 
     def test_acting_for_another_is_refused(self):
         answer = self.with_token(self.write(resource="memory:*"), agent_id="agent:ana")

@@ -197,7 +197,7 @@ class Service(Case):
 
 class Connecting(Case):
     def test_who_may_not_connect_is_told_why(self):
-        with Swarm() as swarm:
+        with Swarm("bus.anonymous=false") as swarm:
             self.assertEqual(finish(self.worker(swarm, "ana", "connect"))[0], "connected as agent:ana\n")
             file = pathlib.Path(swarm.home, "agents", "ana.json")
             good = json.loads(file.read_text())

@@ -31,7 +31,7 @@ TUTORIAL = ROOT / "docs" / "tutorials" / "two-agents.md"
 class Client(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.swarm = swarms.Swarm().__enter__()
+        cls.swarm = swarms.Swarm("bus.anonymous=false").__enter__()
         for name in ("kasra", "athena"):
             cls.swarm.run("agent", "new", name)
 

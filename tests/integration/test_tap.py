@@ -77,7 +77,7 @@ def uuid_of(raw):
 class TapTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.swarm = Swarm()
+        cls.swarm = Swarm("bus.anonymous=false")
         cls.addClassCleanup(cls.swarm.__exit__, None, None, None)
         cls.swarm.__enter__()
         for name in ("watcher", "talker", "forger", "loader"):

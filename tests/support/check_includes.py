@@ -21,7 +21,7 @@ FOLDERS = {
     "actors/runtime": ["kernel", "platform", "store", "sdk/c", "actors/runtime"],
     "actors/memory": ["kernel", "contracts", "store", "actors/runtime", "actors/memory"],
     "actors/engine": ["kernel", "contracts", "platform", "store", "actors/runtime", "actors/engine"],
-    "actors/identity": ["kernel", "contracts", "store", "actors/runtime", "actors/identity"],
+    "actors/identity": ["kernel", "contracts", "platform", "store", "actors/runtime", "actors/identity"],
     "gateway": ["kernel", "contracts", "sdk/c", "gateway"],
     "cli": ["kernel", "contracts", "platform", "store", "sdk/c", "broker", "actors", "gateway", "cli"],
     "docs/tutorials/c": [],
@@ -30,7 +30,7 @@ FOLDERS = {
 
 LIBRARIES = {
     "kernel": ["msgpack", "sodium", "jansson", "simdjson"],
-    "platform": [],
+    "platform": ["jansson", "sodium"],
     "store": ["rocksdb", "isa-l"],
     "sdk/c": ["zmq", "czmq", "jansson"],
     "broker/core": ["sodium"],
@@ -39,7 +39,7 @@ LIBRARIES = {
     "actors/runtime": ["zmq", "czmq", "curl", "sodium"],
     "actors/memory": ["sodium"],
     "actors/engine": ["jansson"],
-    "actors/identity": [],
+    "actors/identity": ["sodium"],
     "gateway": ["microhttpd", "wslay", "zmq", "czmq", "sodium"],
     "cli": ["jansson", "sodium", "zmq", "czmq"],
 }

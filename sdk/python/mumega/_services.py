@@ -54,15 +54,116 @@ class DeadLetter(TypedDict):
     message: Dict[str, Any]  # As taken from an inbox; without its payload in lists
 
 
-class AgentRecord(TypedDict):
+class CapabilityToken(TypedDict):
+    id: str
+    subject: str
+    action: str
+    resource: str
+    constraints: Dict[str, Any]
+    issued_at: str
+    expires_at: str
+    issuer: str
+    uses_remaining: Optional[int]
+    parent_id: Optional[str]
+    signature: str  # ed25519:<128 hex digits>
+
+
+class CapabilityRecord(TypedDict):
+    id: str
+    subject: str
+    action: str
+    resource: str
+    constraints: Dict[str, Any]
+    issued_at: str
+    expires_at: str
+    issuer: str
+    uses_remaining: Optional[int]  # When it was issued
+    parent_id: Optional[str]
+    state: Literal["issued", "used_up", "expired", "revoked"]
+    uses_left: Optional[int]
+    changed_at: str
+    changed_by: Optional[str]  # Who revoked it
+    reason: Optional[str]
+
+
+class ApprovalRecord(TypedDict):
+    approval_id: str
+    status: Literal["pending", "approved", "denied", "expired"]
+    agent_id: str
+    action: str
+    resource: str
+    constraints: Dict[str, Any]
+    uses: Optional[int]
+    expires_in: int
+    justification: Optional[str]
+    reason: Optional[str]  # Of the policy's rule
+    decided_by: Optional[str]
+    decision: Optional[str]  # Why it was decided so
+    capability_id: Optional[str]
+    created_at: str
+    expires_at: str
+    decided_at: Optional[str]
+
+
+class UserRecord(TypedDict):
+    id: str
+    type: str
+    name: str
+    bio: Optional[str]
+    avatar_url: Optional[str]
+    level: int
+    xp: int
+    roles: List[str]
+    public_key: Optional[str]
+    metadata: Dict[str, Any]
+    created_at: str
+    verification_status: Literal["unverified", "pending", "verified", "revoked"]
+    verified_at: Optional[str]
+    guilds: List[str]
+
+
+class GuildRecord(TypedDict):
+    id: str
+    type: str
+    name: str
+    owner_id: str
+    description: str
+    members: List[str]  # At most 400; /guilds/{id}/members gives all
+    member_roles: Dict[str, Any]  # By member: leader or member
+    channels: List[str]
+    created_at: str
+
+
+AgentRecordHistory = TypedDict("AgentRecordHistory", {
+    "from": str,
+    "to": str,
+    "action": str,
+    "actor": str,
+    "time": str,
+    "reason": Optional[str],
+})
+
+
+class _AgentRecord(TypedDict):
     agent_id: str
     name: Optional[str]
     model: Optional[str]
     public_key: Optional[str]  # Ed25519, 64 hex digits
-    curve_public_key: str  # CURVE, 40 characters of Z85
-    status: Literal["pending", "registered", "revoking", "revoked"]
+    curve_public_key: Optional[str]  # CURVE, 40 characters of Z85
+    status: Literal["pending", "registered", "revoking", "revoked", "none"]  # Of its key for the bus
     created_at: str
     revoked_at: Optional[str]
+    state: Literal["anonymous", "identified", "verified", "squad_assigned", "active", "suspended", "terminated"]
+    squad_id: Optional[str]
+    old_curve_public_key: Optional[str]  # The key before, while it still works
+    old_key_until: Optional[str]
+
+
+class AgentRecord(_AgentRecord, total=False):
+    history: List[AgentRecordHistory]  # Oldest first, the last 64 steps; not in lists of agents
+    metadata: Dict[str, Any]  # As it was claimed; not in lists of agents
+    challenge: str  # After identify: the text to sign with the Ed25519 key
+    challenge_expires_at: str
 
 
 class _Memory(TypedDict):
@@ -226,9 +327,129 @@ class EngineHistoryAnswer(TypedDict):
     turns: List[EngineHistoryTurns]
 
 
+class EngineRefreshKeyAnswer(TypedDict):
+    trouble: Optional[str]  # Why the model cannot be asked
+
+
+class IdentityGuildJoinAnswer(TypedDict):
+    status: str
+    guild_id: str
+
+
+class IdentityGuildMembersRow(TypedDict):
+    id: str
+    name: str
+    role: Literal["leader", "member"]
+
+
 class IdentitySyncAnswer(TypedDict):
     adopted: int
     finished: int
+
+
+class IdentityPairingCreateAnswer(TypedDict):
+    code: str  # Eight characters, good for one approval
+    channel: str
+    sender_id: str
+    agent_id: str
+    issued_at: str
+    expires_at: str
+    status: Literal["pending", "approved", "locked"]
+
+
+class IdentityPairingApproveAnswer(TypedDict):
+    ok: bool
+    channel: str
+    sender_id: str
+    agent_id: str
+    approver_id: str
+    approved_at: str
+    expires_at: str  # The capability's end
+    capability: Dict[str, Any]  # tool:execute on channel:<channel>:sender:<id>, signed
+
+
+class IdentityPairingSummaryAnswer(TypedDict):
+    pending: int  # Codes that wait for somebody who approves
+    expired: int  # Codes that nobody approved in time
+    locked: int  # Codes that too many wrong guesses ended
+    closed_channels: int  # Closed for a while by wrong guesses
+    allowed: int  # Senders whose capability holds
+    allowed_ended: int  # Senders whose capability has ended
+
+
+class IdentityAllowlistListRow(TypedDict):
+    channel: str
+    sender_id: str
+    agent_id: str
+    approver_id: str
+    capability_id: str
+    approved_at: str
+    expires_at: str  # Of the capability; the entry stays
+
+
+class IdentityAllowlistRemoveAnswer(TypedDict):
+    deleted: bool
+    channel: str
+    sender_id: str
+
+
+class IdentitySecretSetAnswer(TypedDict):
+    name: str
+    created: bool  # There was none of this name
+    created_at: str
+    updated_at: str
+
+
+class IdentitySecretGetAnswer(TypedDict):
+    name: str
+    value: str
+    updated_at: str
+
+
+class IdentitySecretListRow(TypedDict):
+    name: str
+    created_at: str
+    updated_at: str
+
+
+class IdentitySecretRemoveAnswer(TypedDict):
+    removed: bool
+
+
+class IdentityPolicyAnswer(TypedDict):
+    edition: str
+    description: str
+    rules: List[Dict[str, Any]]
+    features: Dict[str, Any]  # name -> boolean
+    quotas: Dict[str, Any]  # name -> whole number
+
+
+class IdentityCapabilityRequestShort(TypedDict):
+    approval_id: str
+    status: Literal["pending"]
+    agent_id: str
+    action: str
+    resource: str
+    reason: Optional[str]
+    expires_at: str
+
+
+class IdentityCapabilityVerifyAnswer(TypedDict):
+    valid: bool
+    detail: Optional[str]  # The word that it is refused with
+    message: Optional[str]
+    capability: Optional[CapabilityRecord]
+    ancestors: List[str]  # Ids, the parent first
+
+
+class IdentityCapabilityRevokeAnswer(TypedDict):
+    capability: CapabilityRecord
+    revoked: int  # How many, with its descendants
+
+
+class IdentityApprovalGetAnswer(TypedDict):
+    approval: ApprovalRecord
+    capability: Optional[CapabilityToken]
 
 
 class MemoryStoreAnswer(TypedDict):
@@ -319,13 +540,84 @@ ENGINE_CHAT_STREAM = Operation("engine", "chat_stream", "chat_stream", 120000, w
 ENGINE_MODELS = Operation("engine", "models", "models_list", 30000, idempotent=True,
     route=("engine", "GET", "/models"))
 ENGINE_HISTORY = Operation("engine", "history", "conversation_history", 30000, idempotent=True, subject="agent_id")
+ENGINE_REFRESH_KEY = Operation("engine", "refresh_key", "engine_refresh_key", 10000, idempotent=True)
 IDENTITY_REGISTER = Operation("identity", "register", "identity_register", 30000, write=True)
 IDENTITY_REVOKE = Operation("identity", "revoke", "identity_revoke", 30000, write=True)
 IDENTITY_GET = Operation("identity", "get", "identity_get", 30000, idempotent=True,
     route=("identity", "GET", "/agents/{id}"), in_path=("id",))
 IDENTITY_LIST = Operation("identity", "list", "identity_list", 30000, idempotent=True,
     route=("identity", "GET", "/agents"), in_query=("limit", "offset"))
+IDENTITY_USER_CREATE = Operation("identity", "user_create", "identity_user_create", 30000, write=True,
+    route=("identity", "POST", "/users/create"))
+IDENTITY_USER_GET = Operation("identity", "user_get", "identity_user_get", 30000, idempotent=True,
+    route=("identity", "GET", "/users/{id}"), in_path=("id",))
+IDENTITY_GUILD_CREATE = Operation("identity", "guild_create", "identity_guild_create", 30000, write=True,
+    subject="owner_id", route=("identity", "POST", "/guilds/create"))
+IDENTITY_GUILD_JOIN = Operation("identity", "guild_join", "identity_guild_join", 30000, write=True,
+    subject="user_id", route=("identity", "POST", "/guilds/join"))
+IDENTITY_GUILD_GET = Operation("identity", "guild_get", "identity_guild_get", 30000, idempotent=True,
+    route=("identity", "GET", "/guilds/{id}"), in_path=("id",))
+IDENTITY_GUILD_MEMBERS = Operation("identity", "guild_members", "identity_guild_members", 30000, idempotent=True,
+    route=("identity", "GET", "/guilds/{id}/members"), in_path=("id",), in_query=("limit", "offset"))
+IDENTITY_IDENTIFY = Operation("identity", "identify", "identity_identify", 30000, write=True, subject="agent_id",
+    route=("identity", "POST", "/agents/identify"))
+IDENTITY_VERIFY = Operation("identity", "verify", "identity_verify", 30000, write=True, subject="id",
+    route=("identity", "POST", "/agents/{id}/verify"), in_path=("id",))
+IDENTITY_REJECT = Operation("identity", "reject", "identity_reject", 30000, write=True,
+    route=("identity", "POST", "/agents/{id}/reject"), in_path=("id",))
+IDENTITY_ASSIGN_SQUAD = Operation("identity", "assign_squad", "identity_assign_squad", 30000, write=True,
+    route=("identity", "POST", "/agents/{id}/assign_squad"), in_path=("id",))
+IDENTITY_ACTIVATE = Operation("identity", "activate", "identity_activate", 30000, write=True,
+    route=("identity", "POST", "/agents/{id}/activate"), in_path=("id",))
+IDENTITY_SUSPEND = Operation("identity", "suspend", "identity_suspend", 30000, write=True,
+    route=("identity", "POST", "/agents/{id}/suspend"), in_path=("id",))
+IDENTITY_REACTIVATE = Operation("identity", "reactivate", "identity_reactivate", 30000, write=True,
+    route=("identity", "POST", "/agents/{id}/reactivate"), in_path=("id",))
+IDENTITY_TERMINATE = Operation("identity", "terminate", "identity_terminate", 30000, write=True,
+    route=("identity", "POST", "/agents/{id}/terminate"), in_path=("id",))
+IDENTITY_ROTATE_KEY = Operation("identity", "rotate_key", "identity_rotate_key", 30000, write=True,
+    subject="agent_id")
 IDENTITY_SYNC = Operation("identity", "sync", "identity_sync", 5000, write=True, idempotent=True)
+IDENTITY_PAIRING_CREATE = Operation("identity", "pairing_create", "pairing_create", 30000, write=True,
+    subject="agent_id", route=("identity", "POST", "/pairing/create"))
+IDENTITY_PAIRING_APPROVE = Operation("identity", "pairing_approve", "pairing_approve", 30000, write=True,
+    subject="approver_id", route=("identity", "POST", "/pairing/approve"))
+IDENTITY_PAIRING_SUMMARY = Operation("identity", "pairing_summary", "pairing_summary", 10000, idempotent=True)
+IDENTITY_ALLOWLIST_LIST = Operation("identity", "allowlist_list", "allowlist_list", 30000, idempotent=True,
+    route=("identity", "GET", "/allowlist/{channel}"), in_path=("channel",), in_query=("limit", "offset"))
+IDENTITY_ALLOWLIST_REMOVE = Operation("identity", "allowlist_remove", "allowlist_remove", 30000, write=True,
+    route=("identity", "DELETE", "/allowlist/{channel}/{sender_id}"), in_path=("channel", "sender_id"))
+IDENTITY_SECRET_SET = Operation("identity", "secret_set", "secret_set", 30000, write=True)
+IDENTITY_SECRET_GET = Operation("identity", "secret_get", "secret_get", 30000)
+IDENTITY_SECRET_LIST = Operation("identity", "secret_list", "secret_list", 30000)
+IDENTITY_SECRET_REMOVE = Operation("identity", "secret_remove", "secret_remove", 30000, write=True)
+IDENTITY_POLICY = Operation("identity", "policy", "policy", 10000, idempotent=True,
+    route=("identity", "GET", "/policy"))
+IDENTITY_POLICY_OF = Operation("identity", "policy_of", "policy_of", 10000, idempotent=True,
+    route=("identity", "GET", "/policy/{edition}"), in_path=("edition",))
+IDENTITY_CAPABILITY_REQUEST = Operation("identity", "capability_request", "capability_request", 30000, write=True,
+    subject="agent_id", route=("identity", "POST", "/capabilities/request"))
+IDENTITY_CAPABILITY_ISSUE = Operation("identity", "capability_issue", "capability_issue", 30000, write=True,
+    route=("identity", "POST", "/capabilities/issue"))
+IDENTITY_CAPABILITY_DELEGATE = Operation("identity", "capability_delegate", "capability_delegate", 30000,
+    write=True, route=("identity", "POST", "/capabilities/delegate"))
+IDENTITY_CAPABILITY_VERIFY = Operation("identity", "capability_verify", "capability_verify", 10000, idempotent=True,
+    route=("identity", "POST", "/capabilities/verify"))
+IDENTITY_CAPABILITY_REVOKE = Operation("identity", "capability_revoke", "capability_revoke", 30000, write=True,
+    route=("identity", "POST", "/capabilities/{id}/revoke"), in_path=("id",))
+IDENTITY_CAPABILITY_LIST = Operation("identity", "capability_list", "capability_list", 30000, idempotent=True,
+    route=("identity", "GET", "/capabilities"), in_query=("subject", "limit", "offset"))
+IDENTITY_CAPABILITY_USE = Operation("identity", "capability_use", "capability_use", 10000, write=True,
+    idempotent=True)
+IDENTITY_APPROVALS = Operation("identity", "approvals", "approvals", 30000, idempotent=True,
+    route=("identity", "GET", "/capabilities/approvals"), in_query=("status", "limit"))
+IDENTITY_APPROVAL_GET = Operation("identity", "approval_get", "approval_get", 10000, idempotent=True,
+    subject="agent_id", route=("identity", "GET", "/capabilities/approvals/{approval_id}"),
+    in_path=("approval_id",), in_query=("agent_id",))
+IDENTITY_APPROVAL_APPROVE = Operation("identity", "approval_approve", "approval_approve", 30000, write=True,
+    route=("identity", "POST", "/capabilities/approvals/{approval_id}/approve"), in_path=("approval_id",))
+IDENTITY_APPROVAL_DENY = Operation("identity", "approval_deny", "approval_deny", 30000, write=True,
+    route=("identity", "POST", "/capabilities/approvals/{approval_id}/deny"), in_path=("approval_id",))
 MEMORY_STORE = Operation("memory", "store", "memory_store", 30000, write=True, subject="agent_id",
     route=("memory", "POST", "/store"))
 MEMORY_SEARCH = Operation("memory", "search", "memory_query", 30000, idempotent=True,
@@ -367,11 +659,49 @@ OPERATIONS = {
     "engine.chat_stream": ENGINE_CHAT_STREAM,
     "engine.models": ENGINE_MODELS,
     "engine.history": ENGINE_HISTORY,
+    "engine.refresh_key": ENGINE_REFRESH_KEY,
     "identity.register": IDENTITY_REGISTER,
     "identity.revoke": IDENTITY_REVOKE,
     "identity.get": IDENTITY_GET,
     "identity.list": IDENTITY_LIST,
+    "identity.user_create": IDENTITY_USER_CREATE,
+    "identity.user_get": IDENTITY_USER_GET,
+    "identity.guild_create": IDENTITY_GUILD_CREATE,
+    "identity.guild_join": IDENTITY_GUILD_JOIN,
+    "identity.guild_get": IDENTITY_GUILD_GET,
+    "identity.guild_members": IDENTITY_GUILD_MEMBERS,
+    "identity.identify": IDENTITY_IDENTIFY,
+    "identity.verify": IDENTITY_VERIFY,
+    "identity.reject": IDENTITY_REJECT,
+    "identity.assign_squad": IDENTITY_ASSIGN_SQUAD,
+    "identity.activate": IDENTITY_ACTIVATE,
+    "identity.suspend": IDENTITY_SUSPEND,
+    "identity.reactivate": IDENTITY_REACTIVATE,
+    "identity.terminate": IDENTITY_TERMINATE,
+    "identity.rotate_key": IDENTITY_ROTATE_KEY,
     "identity.sync": IDENTITY_SYNC,
+    "identity.pairing_create": IDENTITY_PAIRING_CREATE,
+    "identity.pairing_approve": IDENTITY_PAIRING_APPROVE,
+    "identity.pairing_summary": IDENTITY_PAIRING_SUMMARY,
+    "identity.allowlist_list": IDENTITY_ALLOWLIST_LIST,
+    "identity.allowlist_remove": IDENTITY_ALLOWLIST_REMOVE,
+    "identity.secret_set": IDENTITY_SECRET_SET,
+    "identity.secret_get": IDENTITY_SECRET_GET,
+    "identity.secret_list": IDENTITY_SECRET_LIST,
+    "identity.secret_remove": IDENTITY_SECRET_REMOVE,
+    "identity.policy": IDENTITY_POLICY,
+    "identity.policy_of": IDENTITY_POLICY_OF,
+    "identity.capability_request": IDENTITY_CAPABILITY_REQUEST,
+    "identity.capability_issue": IDENTITY_CAPABILITY_ISSUE,
+    "identity.capability_delegate": IDENTITY_CAPABILITY_DELEGATE,
+    "identity.capability_verify": IDENTITY_CAPABILITY_VERIFY,
+    "identity.capability_revoke": IDENTITY_CAPABILITY_REVOKE,
+    "identity.capability_list": IDENTITY_CAPABILITY_LIST,
+    "identity.capability_use": IDENTITY_CAPABILITY_USE,
+    "identity.approvals": IDENTITY_APPROVALS,
+    "identity.approval_get": IDENTITY_APPROVAL_GET,
+    "identity.approval_approve": IDENTITY_APPROVAL_APPROVE,
+    "identity.approval_deny": IDENTITY_APPROVAL_DENY,
     "memory.store": MEMORY_STORE,
     "memory.search": MEMORY_SEARCH,
     "memory.get": MEMORY_GET,
@@ -715,6 +1045,11 @@ class EngineService(Service):
         return cast("EngineHistoryAnswer", self._call(ENGINE_HISTORY, {"agent_id": agent_id,
             "conversation_id": conversation_id, "limit": limit}, timeout, capability))
 
+    def refresh_key(self, *, timeout: Optional[float] = None,
+                    capability: Optional[Capability] = None) -> EngineRefreshKeyAnswer:
+        """Reads the model's key again where it is a secret of the identity service and it is time to; the service asks itself."""
+        return cast("EngineRefreshKeyAnswer", self._call(ENGINE_REFRESH_KEY, {}, timeout, capability))
+
     __call__ = chat
 
     stream = chat_stream
@@ -782,6 +1117,11 @@ class AsyncEngineService(AsyncService):
         return cast("EngineHistoryAnswer", await self._call(ENGINE_HISTORY, {"agent_id": agent_id,
             "conversation_id": conversation_id, "limit": limit}, timeout, capability))
 
+    async def refresh_key(self, *, timeout: Optional[float] = None,
+                          capability: Optional[Capability] = None) -> EngineRefreshKeyAnswer:
+        """Reads the model's key again where it is a secret of the identity service and it is time to; the service asks itself."""
+        return cast("EngineRefreshKeyAnswer", await self._call(ENGINE_REFRESH_KEY, {}, timeout, capability))
+
     __call__ = chat
 
     stream = chat_stream
@@ -815,7 +1155,7 @@ class IdentityService(Service):
 
     def get(self, id: str, *, timeout: Optional[float] = None,
             capability: Optional[Capability] = None) -> AgentRecord:
-        """Gives one agent.
+        """Gives one agent with its state and history.
 
         id: The agent, e.g. agent:kasra"""
         return cast("AgentRecord", self._call(IDENTITY_GET, {"id": id}, timeout, capability))
@@ -829,10 +1169,362 @@ class IdentityService(Service):
         return cast("List[AgentRecord]", self._call(IDENTITY_LIST, {"limit": limit,
             "offset": offset}, timeout, capability))
 
+    def user_create(self, name: str, *, bio: Optional[str] = None, avatar_url: Optional[str] = None,
+                    metadata: Optional[Mapping[str, Any]] = None, timeout: Optional[float] = None,
+                    capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> UserRecord:
+        """Makes a user; the id is user: and the name, with _ for spaces.
+
+        name: Letters, digits, spaces and . _ - @; the id is made of it
+        metadata: Free entries, kept and given back"""
+        return cast("UserRecord", self._call(IDENTITY_USER_CREATE, {"name": name, "bio": bio,
+            "avatar_url": avatar_url, "metadata": metadata}, timeout, capability, idempotency_key))
+
+    def user_get(self, id: str, *, timeout: Optional[float] = None,
+                 capability: Optional[Capability] = None) -> UserRecord:
+        """Gives one user.
+
+        id: The user, e.g. user:ana"""
+        return cast("UserRecord", self._call(IDENTITY_USER_GET, {"id": id}, timeout, capability))
+
+    def guild_create(self, name: str, *, owner_id: Optional[str] = None, description: Optional[str] = None,
+                     timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                     idempotency_key: Optional[str] = None) -> GuildRecord:
+        """Makes a guild, led by its owner; the id is guild: and the name in lower case, with _ for spaces.
+
+        name: Letters, digits, spaces and . _ - @; the id is made of it
+        owner_id: A user or an agent; the client itself when absent"""
+        return cast("GuildRecord", self._call(IDENTITY_GUILD_CREATE, {"name": name, "owner_id": owner_id,
+            "description": description}, timeout, capability, idempotency_key))
+
+    def guild_join(self, guild_id: str, *, user_id: Optional[str] = None, timeout: Optional[float] = None,
+                   capability: Optional[Capability] = None,
+                   idempotency_key: Optional[str] = None) -> IdentityGuildJoinAnswer:
+        """Makes somebody a member of a guild.
+
+        user_id: A user or an agent; the client itself when absent"""
+        return cast("IdentityGuildJoinAnswer", self._call(IDENTITY_GUILD_JOIN, {"guild_id": guild_id,
+            "user_id": user_id}, timeout, capability, idempotency_key))
+
+    def guild_get(self, id: str, *, timeout: Optional[float] = None,
+                  capability: Optional[Capability] = None) -> GuildRecord:
+        """Gives one guild.
+
+        id: The guild, e.g. guild:builders"""
+        return cast("GuildRecord", self._call(IDENTITY_GUILD_GET, {"id": id}, timeout, capability))
+
+    def guild_members(self, id: str, *, limit: Optional[int] = None, offset: Optional[int] = None,
+                      timeout: Optional[float] = None,
+                      capability: Optional[Capability] = None) -> List[IdentityGuildMembersRow]:
+        """Lists who is in a guild, in the order of their ids; at most 400 at once.
+
+        id: The guild
+        limit: How many at most; 100 when absent
+        offset: How many to pass over; 0 when absent"""
+        return cast("List[IdentityGuildMembersRow]", self._call(IDENTITY_GUILD_MEMBERS, {"id": id, "limit": limit,
+            "offset": offset}, timeout, capability))
+
+    def identify(self, public_key: str, *, agent_id: Optional[str] = None, curve_public_key: Optional[str] = None,
+                 name: Optional[str] = None, model: Optional[str] = None,
+                 metadata: Optional[Mapping[str, Any]] = None, timeout: Optional[float] = None,
+                 capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Says who one is: answers a challenge that verify has to present signed.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        public_key: The agent's Ed25519 key in hex
+        curve_public_key: The agent's CURVE key in Z85, for the bus
+        name: For people
+        model: The model that the agent runs on
+        metadata: Free entries, kept and given back"""
+        return cast("AgentRecord", self._call(IDENTITY_IDENTIFY, {"agent_id": agent_id, "public_key": public_key,
+            "curve_public_key": curve_public_key, "name": name, "model": model,
+            "metadata": metadata}, timeout, capability, idempotency_key))
+
+    def verify(self, signature: str, *, id: Optional[str] = None, timeout: Optional[float] = None,
+               capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Proves the Ed25519 key: presents the challenge signed by it.
+
+        id: The agent, e.g. agent:kasra; the client itself when absent
+        signature: ed25519: and 128 hex digits, over the challenge's UTF-8 bytes"""
+        return cast("AgentRecord", self._call(IDENTITY_VERIFY, {"id": id,
+            "signature": signature}, timeout, capability, idempotency_key))
+
+    def reject(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+               capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Turns a claim down: the agent is anonymous again.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", self._call(IDENTITY_REJECT, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def assign_squad(self, id: str, squad_id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                     capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Puts a verified agent into a squad, which is made when there is none; the bus knows it as a member.
+
+        id: The agent, e.g. agent:kasra
+        squad_id: The squad, e.g. squad:engineering
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", self._call(IDENTITY_ASSIGN_SQUAD, {"id": id, "squad_id": squad_id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def activate(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                 capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Gives an agent that has a squad its full rights.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", self._call(IDENTITY_ACTIVATE, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def suspend(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Leaves an agent only the right to read.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", self._call(IDENTITY_SUSPEND, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def reactivate(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                   capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Gives a suspended agent its rights back.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", self._call(IDENTITY_REACTIVATE, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def terminate(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                  capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Ends an agent for good: its keys are revoked and its sessions cut.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", self._call(IDENTITY_TERMINATE, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def rotate_key(self, curve_public_key: str, *, agent_id: Optional[str] = None,
+                   overlap_seconds: Optional[int] = None, timeout: Optional[float] = None,
+                   capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Gives an agent a new CURVE key; the old one works a while longer.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        curve_public_key: The new key in Z85
+        overlap_seconds: How long both keys work; 3600 when absent"""
+        return cast("AgentRecord", self._call(IDENTITY_ROTATE_KEY, {"agent_id": agent_id,
+            "curve_public_key": curve_public_key,
+            "overlap_seconds": overlap_seconds}, timeout, capability, idempotency_key))
+
     def sync(self, *, timeout: Optional[float] = None, capability: Optional[Capability] = None,
              idempotency_key: Optional[str] = None) -> IdentitySyncAnswer:
         """Finishes what the broker has not confirmed, and takes over keys that were added offline; the service asks itself."""
         return cast("IdentitySyncAnswer", self._call(IDENTITY_SYNC, {}, timeout, capability, idempotency_key))
+
+    def pairing_create(self, channel: str, sender_id: str, *, agent_id: Optional[str] = None,
+                       expires_minutes: Optional[int] = None, timeout: Optional[float] = None,
+                       capability: Optional[Capability] = None,
+                       idempotency_key: Optional[str] = None) -> IdentityPairingCreateAnswer:
+        """Makes a code by which a sender on a foreign channel may be let in; the sender's last one is void.
+
+        channel: Of letters, digits and . _ -, e.g. telegram
+        sender_id: Who it is there; without * ? [ ]
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        expires_minutes: 10 when absent"""
+        return cast("IdentityPairingCreateAnswer", self._call(IDENTITY_PAIRING_CREATE, {"channel": channel,
+            "sender_id": sender_id, "agent_id": agent_id,
+            "expires_minutes": expires_minutes}, timeout, capability, idempotency_key))
+
+    def pairing_approve(self, channel: str, code: str, *, approver_id: Optional[str] = None,
+                        timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                        idempotency_key: Optional[str] = None) -> IdentityPairingApproveAnswer:
+        """Lets the sender of a code in: onto the allowlist, with a capability for a day.
+
+        code: As the sender says it; small letters, blanks and dashes do no harm
+        approver_id: Who lets the sender in; the client itself when absent"""
+        return cast("IdentityPairingApproveAnswer", self._call(IDENTITY_PAIRING_APPROVE, {"channel": channel,
+            "code": code, "approver_id": approver_id}, timeout, capability, idempotency_key))
+
+    def pairing_summary(self, *, timeout: Optional[float] = None,
+                        capability: Optional[Capability] = None) -> IdentityPairingSummaryAnswer:
+        """How pairing stands on all channels, in numbers."""
+        return cast("IdentityPairingSummaryAnswer", self._call(IDENTITY_PAIRING_SUMMARY, {}, timeout, capability))
+
+    def allowlist_list(self, channel: str, *, limit: Optional[int] = None, offset: Optional[int] = None,
+                       timeout: Optional[float] = None,
+                       capability: Optional[Capability] = None) -> List[IdentityAllowlistListRow]:
+        """Who was let in on a channel, in the order of senders.
+
+        limit: How many at most; 100 when absent
+        offset: How many to pass over; 0 when absent"""
+        return cast("List[IdentityAllowlistListRow]", self._call(IDENTITY_ALLOWLIST_LIST, {"channel": channel,
+            "limit": limit, "offset": offset}, timeout, capability))
+
+    def allowlist_remove(self, channel: str, sender_id: str, *, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> IdentityAllowlistRemoveAnswer:
+        """Takes a sender off a channel's allowlist and revokes what was issued."""
+        return cast("IdentityAllowlistRemoveAnswer", self._call(IDENTITY_ALLOWLIST_REMOVE, {"channel": channel,
+            "sender_id": sender_id}, timeout, capability, idempotency_key))
+
+    def secret_set(self, name: str, value: str, *, timeout: Optional[float] = None,
+                   capability: Optional[Capability] = None,
+                   idempotency_key: Optional[str] = None) -> IdentitySecretSetAnswer:
+        """Keeps a secret under a name, sealed; one that is there is replaced.
+
+        name: Of a-z, 0-9 and . _ -
+        value: What is kept secret"""
+        return cast("IdentitySecretSetAnswer", self._call(IDENTITY_SECRET_SET, {"name": name,
+            "value": value}, timeout, capability, idempotency_key))
+
+    def secret_get(self, name: str, *, timeout: Optional[float] = None,
+                   capability: Optional[Capability] = None) -> IdentitySecretGetAnswer:
+        """Shows a secret.
+
+        name: Of a-z, 0-9 and . _ -"""
+        return cast("IdentitySecretGetAnswer", self._call(IDENTITY_SECRET_GET, {"name": name}, timeout, capability))
+
+    def secret_list(self, *, timeout: Optional[float] = None,
+                    capability: Optional[Capability] = None) -> List[IdentitySecretListRow]:
+        """Names of secrets and their times, in the order of names."""
+        return cast("List[IdentitySecretListRow]", self._call(IDENTITY_SECRET_LIST, {}, timeout, capability))
+
+    def secret_remove(self, name: str, *, timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                      idempotency_key: Optional[str] = None) -> IdentitySecretRemoveAnswer:
+        """Forgets a secret.
+
+        name: Of a-z, 0-9 and . _ -"""
+        return cast("IdentitySecretRemoveAnswer", self._call(IDENTITY_SECRET_REMOVE, {
+            "name": name}, timeout, capability, idempotency_key))
+
+    def policy(self, *, timeout: Optional[float] = None,
+               capability: Optional[Capability] = None) -> IdentityPolicyAnswer:
+        """The rules, features and quotas in force."""
+        return cast("IdentityPolicyAnswer", self._call(IDENTITY_POLICY, {}, timeout, capability))
+
+    def policy_of(self, edition: str, *, timeout: Optional[float] = None,
+                  capability: Optional[Capability] = None) -> IdentityPolicyAnswer:
+        """The rules, features and quotas of an edition."""
+        return cast("IdentityPolicyAnswer", self._call(IDENTITY_POLICY_OF, {
+            "edition": edition}, timeout, capability))
+
+    def capability_request(self, action: str, resource: str, *, agent_id: Optional[str] = None,
+                           justification: Optional[str] = None, constraints: Optional[Mapping[str, Any]] = None,
+                           uses: Optional[int] = None, expires_in: Optional[int] = None,
+                           timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                           idempotency_key: Optional[str] = None) -> Union[CapabilityToken, IdentityCapabilityRequestShort]:
+        """Asks for a right: a capability when the policy allows it, or else an approval that an administrator decides on.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        action: e.g. memory:read
+        resource: A glob over the whole resource, e.g. memory:agent:kasra/*
+        justification: For whoever decides
+        constraints: max_results, rate_limit, max_amount, requires_witness, agent_id, content_filter,
+            max_response_length, or others that are carried along
+        uses: How often it may be used; any number of times when absent
+        expires_in: Seconds; 3600 when absent"""
+        return cast("Union[CapabilityToken, IdentityCapabilityRequestShort]", self._call(IDENTITY_CAPABILITY_REQUEST, {
+            "agent_id": agent_id, "action": action, "resource": resource, "justification": justification,
+            "constraints": constraints, "uses": uses,
+            "expires_in": expires_in}, timeout, capability, idempotency_key))
+
+    def capability_issue(self, subject: str, action: str, resource: str, *,
+                         constraints: Optional[Mapping[str, Any]] = None, uses: Optional[int] = None,
+                         expires_in: Optional[int] = None, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> CapabilityToken:
+        """Gives a right, whatever the policy says.
+
+        subject: Whose right it is
+        action: e.g. memory:read
+        resource: A glob over the whole resource, e.g. memory:agent:kasra/*
+        constraints: max_results, rate_limit, max_amount, requires_witness, agent_id, content_filter,
+            max_response_length, or others that are carried along
+        uses: How often it may be used; any number of times when absent
+        expires_in: Seconds; 3600 when absent"""
+        return cast("CapabilityToken", self._call(IDENTITY_CAPABILITY_ISSUE, {"subject": subject, "action": action,
+            "resource": resource, "constraints": constraints, "uses": uses,
+            "expires_in": expires_in}, timeout, capability, idempotency_key))
+
+    def capability_delegate(self, subject: str, *, parent: Any = None, action: Optional[str] = None,
+                            resource: Optional[str] = None, constraints: Optional[Mapping[str, Any]] = None,
+                            uses: Optional[int] = None, expires_in: Optional[int] = None,
+                            timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                            idempotency_key: Optional[str] = None) -> CapabilityToken:
+        """Hands a right on, narrower or as it is: whoever holds the parent may.
+
+        parent: The capability that is handed on: an object, or its text; the one that the request shows when absent
+        subject: Whose right it becomes
+        action: The parent's when absent, as all that follow
+        resource: A glob over the whole resource, e.g. memory:agent:kasra/*
+        constraints: max_results, rate_limit, max_amount, requires_witness, agent_id, content_filter,
+            max_response_length, or others that are carried along
+        uses: How often it may be used; any number of times when absent
+        expires_in: Seconds"""
+        return cast("CapabilityToken", self._call(IDENTITY_CAPABILITY_DELEGATE, {"parent": parent,
+            "subject": subject, "action": action, "resource": resource, "constraints": constraints, "uses": uses,
+            "expires_in": expires_in}, timeout, capability, idempotency_key))
+
+    def capability_verify(self, *, token: Any = None, action: Optional[str] = None, resource: Optional[str] = None,
+                          subject: Optional[str] = None, timeout: Optional[float] = None,
+                          capability: Optional[Capability] = None) -> IdentityCapabilityVerifyAnswer:
+        """Says whether a capability is good, and why not: its signature, its ancestors, its state, and what is asked for.
+
+        token: An object, or its text; the one that the request shows when absent
+        action: e.g. memory:read"""
+        return cast("IdentityCapabilityVerifyAnswer", self._call(IDENTITY_CAPABILITY_VERIFY, {"token": token,
+            "action": action, "resource": resource, "subject": subject}, timeout, capability))
+
+    def capability_revoke(self, id: str, *, reason: Optional[str] = None, token: Any = None,
+                          timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                          idempotency_key: Optional[str] = None) -> IdentityCapabilityRevokeAnswer:
+        """Takes a right back, and all that were delegated from it; done when the broker has told the services.
+
+        id: cap_ and 12 hex digits
+        reason: Kept in the audit log
+        token: The capability itself, if it was made elsewhere and never used here"""
+        return cast("IdentityCapabilityRevokeAnswer", self._call(IDENTITY_CAPABILITY_REVOKE, {"id": id,
+            "reason": reason, "token": token}, timeout, capability, idempotency_key))
+
+    def capability_list(self, *, subject: Optional[str] = None, limit: Optional[int] = None,
+                        offset: Optional[int] = None, timeout: Optional[float] = None,
+                        capability: Optional[Capability] = None) -> List[CapabilityRecord]:
+        """Lists capabilities without their signatures: those of a subject newest first, or all, subject by subject.
+
+        limit: How many at most; 100 when absent
+        offset: How many to pass over; 0 when absent"""
+        return cast("List[CapabilityRecord]", self._call(IDENTITY_CAPABILITY_LIST, {"subject": subject,
+            "limit": limit, "offset": offset}, timeout, capability))
+
+    def approvals(self, *, status: Optional[Literal["pending", "approved", "denied", "expired"]] = None,
+                  limit: Optional[int] = None, timeout: Optional[float] = None,
+                  capability: Optional[Capability] = None) -> List[ApprovalRecord]:
+        """Rights that wait for an administrator, or waited, newest first.
+
+        limit: How many at most; 100 when absent"""
+        return cast("List[ApprovalRecord]", self._call(IDENTITY_APPROVALS, {"status": status,
+            "limit": limit}, timeout, capability))
+
+    def approval_get(self, approval_id: str, *, agent_id: Optional[str] = None, timeout: Optional[float] = None,
+                     capability: Optional[Capability] = None) -> IdentityApprovalGetAnswer:
+        """What came of a right that was asked for: the capability once it was approved.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent"""
+        return cast("IdentityApprovalGetAnswer", self._call(IDENTITY_APPROVAL_GET, {"approval_id": approval_id,
+            "agent_id": agent_id}, timeout, capability))
+
+    def approval_approve(self, approval_id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> CapabilityToken:
+        """Gives the right that was asked for."""
+        return cast("CapabilityToken", self._call(IDENTITY_APPROVAL_APPROVE, {"approval_id": approval_id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    def approval_deny(self, approval_id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                      capability: Optional[Capability] = None,
+                      idempotency_key: Optional[str] = None) -> ApprovalRecord:
+        """Refuses the right that was asked for."""
+        return cast("ApprovalRecord", self._call(IDENTITY_APPROVAL_DENY, {"approval_id": approval_id,
+            "reason": reason}, timeout, capability, idempotency_key))
 
 
 class AsyncIdentityService(AsyncService):
@@ -864,7 +1556,7 @@ class AsyncIdentityService(AsyncService):
 
     async def get(self, id: str, *, timeout: Optional[float] = None,
                   capability: Optional[Capability] = None) -> AgentRecord:
-        """Gives one agent.
+        """Gives one agent with its state and history.
 
         id: The agent, e.g. agent:kasra"""
         return cast("AgentRecord", await self._call(IDENTITY_GET, {"id": id}, timeout, capability))
@@ -878,10 +1570,375 @@ class AsyncIdentityService(AsyncService):
         return cast("List[AgentRecord]", await self._call(IDENTITY_LIST, {"limit": limit,
             "offset": offset}, timeout, capability))
 
+    async def user_create(self, name: str, *, bio: Optional[str] = None, avatar_url: Optional[str] = None,
+                          metadata: Optional[Mapping[str, Any]] = None, timeout: Optional[float] = None,
+                          capability: Optional[Capability] = None,
+                          idempotency_key: Optional[str] = None) -> UserRecord:
+        """Makes a user; the id is user: and the name, with _ for spaces.
+
+        name: Letters, digits, spaces and . _ - @; the id is made of it
+        metadata: Free entries, kept and given back"""
+        return cast("UserRecord", await self._call(IDENTITY_USER_CREATE, {"name": name, "bio": bio,
+            "avatar_url": avatar_url, "metadata": metadata}, timeout, capability, idempotency_key))
+
+    async def user_get(self, id: str, *, timeout: Optional[float] = None,
+                       capability: Optional[Capability] = None) -> UserRecord:
+        """Gives one user.
+
+        id: The user, e.g. user:ana"""
+        return cast("UserRecord", await self._call(IDENTITY_USER_GET, {"id": id}, timeout, capability))
+
+    async def guild_create(self, name: str, *, owner_id: Optional[str] = None, description: Optional[str] = None,
+                           timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                           idempotency_key: Optional[str] = None) -> GuildRecord:
+        """Makes a guild, led by its owner; the id is guild: and the name in lower case, with _ for spaces.
+
+        name: Letters, digits, spaces and . _ - @; the id is made of it
+        owner_id: A user or an agent; the client itself when absent"""
+        return cast("GuildRecord", await self._call(IDENTITY_GUILD_CREATE, {"name": name, "owner_id": owner_id,
+            "description": description}, timeout, capability, idempotency_key))
+
+    async def guild_join(self, guild_id: str, *, user_id: Optional[str] = None, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> IdentityGuildJoinAnswer:
+        """Makes somebody a member of a guild.
+
+        user_id: A user or an agent; the client itself when absent"""
+        return cast("IdentityGuildJoinAnswer", await self._call(IDENTITY_GUILD_JOIN, {"guild_id": guild_id,
+            "user_id": user_id}, timeout, capability, idempotency_key))
+
+    async def guild_get(self, id: str, *, timeout: Optional[float] = None,
+                        capability: Optional[Capability] = None) -> GuildRecord:
+        """Gives one guild.
+
+        id: The guild, e.g. guild:builders"""
+        return cast("GuildRecord", await self._call(IDENTITY_GUILD_GET, {"id": id}, timeout, capability))
+
+    async def guild_members(self, id: str, *, limit: Optional[int] = None, offset: Optional[int] = None,
+                            timeout: Optional[float] = None,
+                            capability: Optional[Capability] = None) -> List[IdentityGuildMembersRow]:
+        """Lists who is in a guild, in the order of their ids; at most 400 at once.
+
+        id: The guild
+        limit: How many at most; 100 when absent
+        offset: How many to pass over; 0 when absent"""
+        return cast("List[IdentityGuildMembersRow]", await self._call(IDENTITY_GUILD_MEMBERS, {"id": id,
+            "limit": limit, "offset": offset}, timeout, capability))
+
+    async def identify(self, public_key: str, *, agent_id: Optional[str] = None,
+                       curve_public_key: Optional[str] = None, name: Optional[str] = None,
+                       model: Optional[str] = None, metadata: Optional[Mapping[str, Any]] = None,
+                       timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                       idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Says who one is: answers a challenge that verify has to present signed.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        public_key: The agent's Ed25519 key in hex
+        curve_public_key: The agent's CURVE key in Z85, for the bus
+        name: For people
+        model: The model that the agent runs on
+        metadata: Free entries, kept and given back"""
+        return cast("AgentRecord", await self._call(IDENTITY_IDENTIFY, {"agent_id": agent_id,
+            "public_key": public_key, "curve_public_key": curve_public_key, "name": name, "model": model,
+            "metadata": metadata}, timeout, capability, idempotency_key))
+
+    async def verify(self, signature: str, *, id: Optional[str] = None, timeout: Optional[float] = None,
+                     capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Proves the Ed25519 key: presents the challenge signed by it.
+
+        id: The agent, e.g. agent:kasra; the client itself when absent
+        signature: ed25519: and 128 hex digits, over the challenge's UTF-8 bytes"""
+        return cast("AgentRecord", await self._call(IDENTITY_VERIFY, {"id": id,
+            "signature": signature}, timeout, capability, idempotency_key))
+
+    async def reject(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                     capability: Optional[Capability] = None, idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Turns a claim down: the agent is anonymous again.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", await self._call(IDENTITY_REJECT, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def assign_squad(self, id: str, squad_id: str, *, reason: Optional[str] = None,
+                           timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                           idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Puts a verified agent into a squad, which is made when there is none; the bus knows it as a member.
+
+        id: The agent, e.g. agent:kasra
+        squad_id: The squad, e.g. squad:engineering
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", await self._call(IDENTITY_ASSIGN_SQUAD, {"id": id, "squad_id": squad_id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def activate(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                       capability: Optional[Capability] = None,
+                       idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Gives an agent that has a squad its full rights.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", await self._call(IDENTITY_ACTIVATE, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def suspend(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                      capability: Optional[Capability] = None,
+                      idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Leaves an agent only the right to read.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", await self._call(IDENTITY_SUSPEND, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def reactivate(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Gives a suspended agent its rights back.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", await self._call(IDENTITY_REACTIVATE, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def terminate(self, id: str, *, reason: Optional[str] = None, timeout: Optional[float] = None,
+                        capability: Optional[Capability] = None,
+                        idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Ends an agent for good: its keys are revoked and its sessions cut.
+
+        id: The agent, e.g. agent:kasra
+        reason: Kept in the history and the audit log"""
+        return cast("AgentRecord", await self._call(IDENTITY_TERMINATE, {"id": id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def rotate_key(self, curve_public_key: str, *, agent_id: Optional[str] = None,
+                         overlap_seconds: Optional[int] = None, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> AgentRecord:
+        """Gives an agent a new CURVE key; the old one works a while longer.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        curve_public_key: The new key in Z85
+        overlap_seconds: How long both keys work; 3600 when absent"""
+        return cast("AgentRecord", await self._call(IDENTITY_ROTATE_KEY, {"agent_id": agent_id,
+            "curve_public_key": curve_public_key,
+            "overlap_seconds": overlap_seconds}, timeout, capability, idempotency_key))
+
     async def sync(self, *, timeout: Optional[float] = None, capability: Optional[Capability] = None,
                    idempotency_key: Optional[str] = None) -> IdentitySyncAnswer:
         """Finishes what the broker has not confirmed, and takes over keys that were added offline; the service asks itself."""
         return cast("IdentitySyncAnswer", await self._call(IDENTITY_SYNC, {}, timeout, capability, idempotency_key))
+
+    async def pairing_create(self, channel: str, sender_id: str, *, agent_id: Optional[str] = None,
+                             expires_minutes: Optional[int] = None, timeout: Optional[float] = None,
+                             capability: Optional[Capability] = None,
+                             idempotency_key: Optional[str] = None) -> IdentityPairingCreateAnswer:
+        """Makes a code by which a sender on a foreign channel may be let in; the sender's last one is void.
+
+        channel: Of letters, digits and . _ -, e.g. telegram
+        sender_id: Who it is there; without * ? [ ]
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        expires_minutes: 10 when absent"""
+        return cast("IdentityPairingCreateAnswer", await self._call(IDENTITY_PAIRING_CREATE, {"channel": channel,
+            "sender_id": sender_id, "agent_id": agent_id,
+            "expires_minutes": expires_minutes}, timeout, capability, idempotency_key))
+
+    async def pairing_approve(self, channel: str, code: str, *, approver_id: Optional[str] = None,
+                              timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                              idempotency_key: Optional[str] = None) -> IdentityPairingApproveAnswer:
+        """Lets the sender of a code in: onto the allowlist, with a capability for a day.
+
+        code: As the sender says it; small letters, blanks and dashes do no harm
+        approver_id: Who lets the sender in; the client itself when absent"""
+        return cast("IdentityPairingApproveAnswer", await self._call(IDENTITY_PAIRING_APPROVE, {"channel": channel,
+            "code": code, "approver_id": approver_id}, timeout, capability, idempotency_key))
+
+    async def pairing_summary(self, *, timeout: Optional[float] = None,
+                              capability: Optional[Capability] = None) -> IdentityPairingSummaryAnswer:
+        """How pairing stands on all channels, in numbers."""
+        return cast("IdentityPairingSummaryAnswer", await self._call(IDENTITY_PAIRING_SUMMARY, {}, timeout, capability))
+
+    async def allowlist_list(self, channel: str, *, limit: Optional[int] = None, offset: Optional[int] = None,
+                             timeout: Optional[float] = None,
+                             capability: Optional[Capability] = None) -> List[IdentityAllowlistListRow]:
+        """Who was let in on a channel, in the order of senders.
+
+        limit: How many at most; 100 when absent
+        offset: How many to pass over; 0 when absent"""
+        return cast("List[IdentityAllowlistListRow]", await self._call(IDENTITY_ALLOWLIST_LIST, {"channel": channel,
+            "limit": limit, "offset": offset}, timeout, capability))
+
+    async def allowlist_remove(self, channel: str, sender_id: str, *, timeout: Optional[float] = None,
+                               capability: Optional[Capability] = None,
+                               idempotency_key: Optional[str] = None) -> IdentityAllowlistRemoveAnswer:
+        """Takes a sender off a channel's allowlist and revokes what was issued."""
+        return cast("IdentityAllowlistRemoveAnswer", await self._call(IDENTITY_ALLOWLIST_REMOVE, {
+            "channel": channel, "sender_id": sender_id}, timeout, capability, idempotency_key))
+
+    async def secret_set(self, name: str, value: str, *, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None,
+                         idempotency_key: Optional[str] = None) -> IdentitySecretSetAnswer:
+        """Keeps a secret under a name, sealed; one that is there is replaced.
+
+        name: Of a-z, 0-9 and . _ -
+        value: What is kept secret"""
+        return cast("IdentitySecretSetAnswer", await self._call(IDENTITY_SECRET_SET, {"name": name,
+            "value": value}, timeout, capability, idempotency_key))
+
+    async def secret_get(self, name: str, *, timeout: Optional[float] = None,
+                         capability: Optional[Capability] = None) -> IdentitySecretGetAnswer:
+        """Shows a secret.
+
+        name: Of a-z, 0-9 and . _ -"""
+        return cast("IdentitySecretGetAnswer", await self._call(IDENTITY_SECRET_GET, {
+            "name": name}, timeout, capability))
+
+    async def secret_list(self, *, timeout: Optional[float] = None,
+                          capability: Optional[Capability] = None) -> List[IdentitySecretListRow]:
+        """Names of secrets and their times, in the order of names."""
+        return cast("List[IdentitySecretListRow]", await self._call(IDENTITY_SECRET_LIST, {}, timeout, capability))
+
+    async def secret_remove(self, name: str, *, timeout: Optional[float] = None,
+                            capability: Optional[Capability] = None,
+                            idempotency_key: Optional[str] = None) -> IdentitySecretRemoveAnswer:
+        """Forgets a secret.
+
+        name: Of a-z, 0-9 and . _ -"""
+        return cast("IdentitySecretRemoveAnswer", await self._call(IDENTITY_SECRET_REMOVE, {
+            "name": name}, timeout, capability, idempotency_key))
+
+    async def policy(self, *, timeout: Optional[float] = None,
+                     capability: Optional[Capability] = None) -> IdentityPolicyAnswer:
+        """The rules, features and quotas in force."""
+        return cast("IdentityPolicyAnswer", await self._call(IDENTITY_POLICY, {}, timeout, capability))
+
+    async def policy_of(self, edition: str, *, timeout: Optional[float] = None,
+                        capability: Optional[Capability] = None) -> IdentityPolicyAnswer:
+        """The rules, features and quotas of an edition."""
+        return cast("IdentityPolicyAnswer", await self._call(IDENTITY_POLICY_OF, {
+            "edition": edition}, timeout, capability))
+
+    async def capability_request(self, action: str, resource: str, *, agent_id: Optional[str] = None,
+                                 justification: Optional[str] = None,
+                                 constraints: Optional[Mapping[str, Any]] = None, uses: Optional[int] = None,
+                                 expires_in: Optional[int] = None, timeout: Optional[float] = None,
+                                 capability: Optional[Capability] = None,
+                                 idempotency_key: Optional[str] = None) -> Union[CapabilityToken, IdentityCapabilityRequestShort]:
+        """Asks for a right: a capability when the policy allows it, or else an approval that an administrator decides on.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent
+        action: e.g. memory:read
+        resource: A glob over the whole resource, e.g. memory:agent:kasra/*
+        justification: For whoever decides
+        constraints: max_results, rate_limit, max_amount, requires_witness, agent_id, content_filter,
+            max_response_length, or others that are carried along
+        uses: How often it may be used; any number of times when absent
+        expires_in: Seconds; 3600 when absent"""
+        return cast("Union[CapabilityToken, IdentityCapabilityRequestShort]", await self._call(IDENTITY_CAPABILITY_REQUEST, {
+            "agent_id": agent_id, "action": action, "resource": resource, "justification": justification,
+            "constraints": constraints, "uses": uses,
+            "expires_in": expires_in}, timeout, capability, idempotency_key))
+
+    async def capability_issue(self, subject: str, action: str, resource: str, *,
+                               constraints: Optional[Mapping[str, Any]] = None, uses: Optional[int] = None,
+                               expires_in: Optional[int] = None, timeout: Optional[float] = None,
+                               capability: Optional[Capability] = None,
+                               idempotency_key: Optional[str] = None) -> CapabilityToken:
+        """Gives a right, whatever the policy says.
+
+        subject: Whose right it is
+        action: e.g. memory:read
+        resource: A glob over the whole resource, e.g. memory:agent:kasra/*
+        constraints: max_results, rate_limit, max_amount, requires_witness, agent_id, content_filter,
+            max_response_length, or others that are carried along
+        uses: How often it may be used; any number of times when absent
+        expires_in: Seconds; 3600 when absent"""
+        return cast("CapabilityToken", await self._call(IDENTITY_CAPABILITY_ISSUE, {"subject": subject,
+            "action": action, "resource": resource, "constraints": constraints, "uses": uses,
+            "expires_in": expires_in}, timeout, capability, idempotency_key))
+
+    async def capability_delegate(self, subject: str, *, parent: Any = None, action: Optional[str] = None,
+                                  resource: Optional[str] = None, constraints: Optional[Mapping[str, Any]] = None,
+                                  uses: Optional[int] = None, expires_in: Optional[int] = None,
+                                  timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                                  idempotency_key: Optional[str] = None) -> CapabilityToken:
+        """Hands a right on, narrower or as it is: whoever holds the parent may.
+
+        parent: The capability that is handed on: an object, or its text; the one that the request shows when absent
+        subject: Whose right it becomes
+        action: The parent's when absent, as all that follow
+        resource: A glob over the whole resource, e.g. memory:agent:kasra/*
+        constraints: max_results, rate_limit, max_amount, requires_witness, agent_id, content_filter,
+            max_response_length, or others that are carried along
+        uses: How often it may be used; any number of times when absent
+        expires_in: Seconds"""
+        return cast("CapabilityToken", await self._call(IDENTITY_CAPABILITY_DELEGATE, {"parent": parent,
+            "subject": subject, "action": action, "resource": resource, "constraints": constraints, "uses": uses,
+            "expires_in": expires_in}, timeout, capability, idempotency_key))
+
+    async def capability_verify(self, *, token: Any = None, action: Optional[str] = None,
+                                resource: Optional[str] = None, subject: Optional[str] = None,
+                                timeout: Optional[float] = None,
+                                capability: Optional[Capability] = None) -> IdentityCapabilityVerifyAnswer:
+        """Says whether a capability is good, and why not: its signature, its ancestors, its state, and what is asked for.
+
+        token: An object, or its text; the one that the request shows when absent
+        action: e.g. memory:read"""
+        return cast("IdentityCapabilityVerifyAnswer", await self._call(IDENTITY_CAPABILITY_VERIFY, {"token": token,
+            "action": action, "resource": resource, "subject": subject}, timeout, capability))
+
+    async def capability_revoke(self, id: str, *, reason: Optional[str] = None, token: Any = None,
+                                timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                                idempotency_key: Optional[str] = None) -> IdentityCapabilityRevokeAnswer:
+        """Takes a right back, and all that were delegated from it; done when the broker has told the services.
+
+        id: cap_ and 12 hex digits
+        reason: Kept in the audit log
+        token: The capability itself, if it was made elsewhere and never used here"""
+        return cast("IdentityCapabilityRevokeAnswer", await self._call(IDENTITY_CAPABILITY_REVOKE, {"id": id,
+            "reason": reason, "token": token}, timeout, capability, idempotency_key))
+
+    async def capability_list(self, *, subject: Optional[str] = None, limit: Optional[int] = None,
+                              offset: Optional[int] = None, timeout: Optional[float] = None,
+                              capability: Optional[Capability] = None) -> List[CapabilityRecord]:
+        """Lists capabilities without their signatures: those of a subject newest first, or all, subject by subject.
+
+        limit: How many at most; 100 when absent
+        offset: How many to pass over; 0 when absent"""
+        return cast("List[CapabilityRecord]", await self._call(IDENTITY_CAPABILITY_LIST, {"subject": subject,
+            "limit": limit, "offset": offset}, timeout, capability))
+
+    async def approvals(self, *, status: Optional[Literal["pending", "approved", "denied", "expired"]] = None,
+                        limit: Optional[int] = None, timeout: Optional[float] = None,
+                        capability: Optional[Capability] = None) -> List[ApprovalRecord]:
+        """Rights that wait for an administrator, or waited, newest first.
+
+        limit: How many at most; 100 when absent"""
+        return cast("List[ApprovalRecord]", await self._call(IDENTITY_APPROVALS, {"status": status,
+            "limit": limit}, timeout, capability))
+
+    async def approval_get(self, approval_id: str, *, agent_id: Optional[str] = None,
+                           timeout: Optional[float] = None,
+                           capability: Optional[Capability] = None) -> IdentityApprovalGetAnswer:
+        """What came of a right that was asked for: the capability once it was approved.
+
+        agent_id: The agent that the call acts for, e.g. agent:kasra; the client itself when absent"""
+        return cast("IdentityApprovalGetAnswer", await self._call(IDENTITY_APPROVAL_GET, {
+            "approval_id": approval_id, "agent_id": agent_id}, timeout, capability))
+
+    async def approval_approve(self, approval_id: str, *, reason: Optional[str] = None,
+                               timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                               idempotency_key: Optional[str] = None) -> CapabilityToken:
+        """Gives the right that was asked for."""
+        return cast("CapabilityToken", await self._call(IDENTITY_APPROVAL_APPROVE, {"approval_id": approval_id,
+            "reason": reason}, timeout, capability, idempotency_key))
+
+    async def approval_deny(self, approval_id: str, *, reason: Optional[str] = None,
+                            timeout: Optional[float] = None, capability: Optional[Capability] = None,
+                            idempotency_key: Optional[str] = None) -> ApprovalRecord:
+        """Refuses the right that was asked for."""
+        return cast("ApprovalRecord", await self._call(IDENTITY_APPROVAL_DENY, {"approval_id": approval_id,
+            "reason": reason}, timeout, capability, idempotency_key))
 
 
 class MemoryService(Service):

@@ -298,12 +298,23 @@ service_send_granted(struct service_fixture *f, const char *type, const char *js
 {
     struct buffer token;
     struct error error = ERROR_INIT;
-    const struct capability_grant grant = {"agent:any", action, resource, f->now.wall_us,
-                                           f->now.wall_us + 60000000};
+    const struct capability_grant grant = {.subject = "agent:any",
+                                           .action = action,
+                                           .resource = resource,
+                                           .issued_us = f->now.wall_us,
+                                           .expires_us = f->now.wall_us + 60000000};
     buffer_init(&token);
     assert_int_equal(capability_issue(&token, &grant, &f->river_secret, &error), STATUS_OK);
     struct uuid id = post_message(f, type, json, 0, buffer_text(&token));
     buffer_clear(&token);
+    service_run(f);
+    return id;
+}
+
+struct uuid
+service_send_with(struct service_fixture *f, const char *type, const char *json, struct text token)
+{
+    struct uuid id = post_message(f, type, json, 0, token);
     service_run(f);
     return id;
 }
@@ -349,7 +360,17 @@ service_commit(struct service_fixture *f)
     assert_non_null(batch);
     f->commit = NULL;
     f->commits++;
-    enum status status = store_commit(f->store, batch, &error);
+    struct store *store = f->options.store;
+    enum status status = store ? store_commit(store, batch, &error) : STATUS_OK;
+    if (f->trail && status == STATUS_OK && audit_trail_is_asked(batch)) {
+        struct audit_report report;
+        audit_trail_write(f->trail, store, batch, &report);
+        dispatch_audited(f->dispatch, &report);
+        if (!store && report.status != STATUS_OK) {
+            status = report.status;
+            error = report.error;
+        }
+    }
     dispatch_committed(f->dispatch, status, &error);
 }
 

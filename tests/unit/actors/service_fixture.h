@@ -69,6 +69,7 @@ struct service_fixture {
     const char *checkpoint;           /* the folder, asked for, not done */
     size_t commits;
     bool hold_commits;
+    struct audit_trail *trail; /* the test's; set options.has_trail with it */
     uint64_t next_id;
 };
 
@@ -91,6 +92,9 @@ struct uuid service_stream(struct service_fixture *f, const char *type, const ch
 /* With a capability of River for this action and resource. */
 struct uuid service_send_granted(struct service_fixture *f, const char *type, const char *json,
                                  const char *action, const char *resource);
+/* With this token. */
+struct uuid service_send_with(struct service_fixture *f, const char *type, const char *json,
+                              struct text token);
 /* One request and its only answer; what was answered before is forgotten. */
 const struct sent_reply *service_ask(struct service_fixture *f, const char *type, const char *json);
 void service_forget(struct service_fixture *f); /* the replies */

@@ -117,8 +117,11 @@ the_signed_bytes_are_those_that_python_signs(void **state)
 static struct capability *
 issue(const struct ed25519_secret_key *secret, struct buffer *token)
 {
-    const struct capability_grant grant = {"agent:\xc3\xa9", "memory:read", "memory:*/x[ab]",
-                                           UINT64_C(1767323045678901), UINT64_C(1767326645678901)};
+    const struct capability_grant grant = {.subject = "agent:\xc3\xa9",
+                                           .action = "memory:read",
+                                           .resource = "memory:*/x[ab]",
+                                           .issued_us = UINT64_C(1767323045678901),
+                                           .expires_us = UINT64_C(1767326645678901)};
     struct capability *capability = NULL;
     struct error error = ERROR_INIT;
     assert_int_equal(capability_issue(token, &grant, secret, &error), STATUS_OK);
@@ -230,10 +233,46 @@ a_refusal_names_the_member_what_came_and_what_was_expected(void **state)
     assert_string_equal(error.message, "capability: id is an integer, expected text");
 }
 
+static void
+an_issued_token_carries_constraints_uses_and_parent(void **state)
+{
+    static const struct ed25519_secret_key secret;
+    static const uint8_t constraints[] = "\x81\xa1x\xcb\x3f\xf8\0\0\0\0\0\0";
+    static const uint8_t list[] = {0x90};
+    struct capability_grant grant = {.subject = "agent:a",
+                                     .action = "memory:read",
+                                     .resource = "*",
+                                     .expires_us = 1,
+                                     .constraints = {constraints, sizeof constraints - 1},
+                                     .limited = true,
+                                     .uses = 3,
+                                     .parent_id = "cap_0"};
+    struct buffer token;
+    struct capability *capability = NULL;
+    struct error error = ERROR_INIT;
+    int64_t uses = 0;
+    (void)state;
+    buffer_init(&token);
+    assert_int_equal(capability_issue(&token, &grant, &secret, &error), STATUS_OK);
+    assert_non_null(memmem(token.data, token.size, "\"constraints\": {\"x\": 1.5}", 25));
+    assert_int_equal(capability_parse(&capability, buffer_text(&token), &error), STATUS_OK);
+    assert_true(capability_uses_remaining(capability, &uses));
+    assert_int_equal(uses, 3);
+    assert_string_equal(capability_parent_id(capability), "cap_0");
+    assert_int_equal(capability_constraints(capability).size, sizeof constraints - 1);
+    assert_int_equal(capability_issued_us(capability), 0);
+    capability_destroy(&capability);
+    buffer_clear(&token);
+    grant.constraints = (struct bytes){list, sizeof list};
+    assert_int_equal(capability_issue(&token, &grant, &secret, &error), STATUS_INVALID);
+    buffer_clear(&token);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_issued_token_carries_constraints_uses_and_parent),
         cmocka_unit_test(every_token_made_by_python_is_judged_as_expected),
         cmocka_unit_test(the_signed_bytes_are_those_that_python_signs),
         cmocka_unit_test(an_issued_token_verifies_and_says_what_was_granted),

@@ -190,12 +190,39 @@ the_api_key_may_stand_only_in_the_environment(void **state)
         assert_int_equal(apply_file(f, files[i]), STATUS_VALIDATION);
         expect_in(f->error.message, "SOS_OPENAI_API_KEY");
         expect_in(f->error.message, "openai.api_key_file");
-        assert_null(strstr(f->error.message, "secret"));
+        expect_in(f->error.message, "secret:NAME");
+        assert_null(strstr(f->error.message, "sk-secret"));
     }
     assert_int_equal(apply_argument(f, "openai.api_key=sk-secret"), STATUS_VALIDATION);
     assert_int_equal(apply_variable(f, "SOS_OPENAI_API_KEY=sk-secret"), STATUS_OK);
     assert_string_equal(config_string(f->config, OPTION_OPENAI_API_KEY), "sk-secret");
     assert_string_equal(config_origin(f->config, OPTION_OPENAI_API_KEY), "SOS_OPENAI_API_KEY");
+}
+
+static void
+the_name_of_a_stored_secret_may_stand_anywhere(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(apply_file(f, "{\"openai\": {\"api_key\": \"secret:openai\"}}"), STATUS_OK);
+    assert_string_equal(config_string(f->config, OPTION_OPENAI_API_KEY), "secret:openai");
+    assert_int_equal(apply_argument(f, "openai.api_key=secret:other"), STATUS_OK);
+    assert_string_equal(config_string(f->config, OPTION_OPENAI_API_KEY), "secret:other");
+}
+
+static void
+a_passphrase_may_stand_only_in_the_environment(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(apply_file(f, "{\"secrets\": {\"passphrase\": \"open-sesame\"}}"),
+                     STATUS_VALIDATION);
+    expect_in(f->error.message, "SOS_SECRETS_PASSPHRASE");
+    assert_null(strstr(f->error.message, "sesame"));
+    assert_int_equal(apply_argument(f, "secrets.passphrase=open-sesame"), STATUS_VALIDATION);
+    assert_null(strstr(f->error.message, "sesame"));
+    assert_int_equal(apply_file(f, "{\"secrets\": {\"passphrase\": \"secret:x\"}}"),
+                     STATUS_VALIDATION);
+    assert_int_equal(apply_variable(f, "SOS_SECRETS_PASSPHRASE=open-sesame"), STATUS_OK);
+    assert_string_equal(config_string(f->config, OPTION_SECRETS_PASSPHRASE), "open-sesame");
 }
 
 static void
@@ -274,7 +301,7 @@ every_default_is_within_its_own_bounds(void **state)
             OPTION_MAP(FALLBACK)
 #undef FALLBACK
         };
-        if (i == OPTION_OPENAI_API_KEY)
+        if (i == OPTION_OPENAI_API_KEY || i == OPTION_SECRETS_PASSPHRASE)
             continue;
         snprintf(assignment, sizeof assignment, "%s=%s", option_key((enum option_id)i),
                  fallbacks[i]);
@@ -294,6 +321,8 @@ main(void)
         CONFIG_TEST(a_wrong_type_or_bound_names_file_and_key),
         CONFIG_TEST(a_layer_that_fails_changes_nothing),
         CONFIG_TEST(the_api_key_may_stand_only_in_the_environment),
+        CONFIG_TEST(the_name_of_a_stored_secret_may_stand_anywhere),
+        CONFIG_TEST(a_passphrase_may_stand_only_in_the_environment),
         CONFIG_TEST(features_come_from_files_variables_and_the_command_line),
         CONFIG_TEST(features_are_bounded),
         CONFIG_TEST(services_are_kept_as_json),

@@ -7,8 +7,11 @@
 
 #include <cmocka.h>
 
+#include <sodium.h>
+
 #include "actors/engine/engine.h"
 #include "actors/engine/gate.h"
+#include "kernel/pack.h"
 #include "tests/unit/actors/service_fixture.h"
 
 static const char no_memories[] = "[]";
@@ -278,6 +281,37 @@ streams_leave_in_pieces_and_end_with_the_rest(void **state)
         f, "chat", "{\"message\":\"x is 1\",\"agent_id\":\"agent:k\",\"memory_enabled\":false}");
     assert_int_equal(f->chunk_count, before);
     assert_contains(service_reply(f, &whole), "\"content\"");
+}
+
+/* As the kids' edition grants it. */
+static void
+an_answer_has_no_more_characters_than_the_capability_allows(void **state)
+{
+    struct service_fixture *f = *state;
+    struct buffer token, constraints;
+    buffer_init(&token);
+    buffer_init(&constraints);
+    pack_map(&constraints, 1);
+    pack_pair_uint(&constraints, "max_response_length", 5);
+    crypto_sign_keypair(f->river.bytes, f->river_secret.bytes);
+    f->options.capability_keys = &f->river;
+    f->options.capability_key_count = 1;
+    service_reopen(f);
+    const struct capability_grant grant = {.subject = "agent:k",
+                                           .action = "memory:read",
+                                           .resource = "memory:agent:k/*",
+                                           .issued_us = f->now.wall_us,
+                                           .expires_us = f->now.wall_us + 60000000,
+                                           .constraints = buffer_bytes(&constraints)};
+    assert_int_equal(capability_issue(&token, &grant, &f->river_secret, NULL), STATUS_OK);
+    static const char body[] = "{\"message\":\"s\u00e4y \u00e9t again\",\"agent_id\":\"agent:k\","
+                               "\"model\":\"sos-mock-v1\",\"memory_enabled\":false}";
+    struct uuid id = service_send_with(f, "chat", body, buffer_text(&token));
+    assert_contains(service_reply(f, &id), "\"content\":\"s\u00e4y \u00e9\"");
+    id = service_send(f, "chat", body);
+    assert_contains(service_reply(f, &id), "again");
+    buffer_clear(&token);
+    buffer_clear(&constraints);
 }
 
 static void
@@ -598,6 +632,7 @@ main(void)
         TEST(memory_that_fails_is_told_and_the_chat_goes_on),
         TEST(streams_leave_in_pieces_and_end_with_the_rest),
         TEST(the_mock_repeats_the_message),
+        TEST(an_answer_has_no_more_characters_than_the_capability_allows),
         TEST(bad_requests_are_refused),
         TEST(chats_at_once_are_bounded),
         TEST(nothing_is_answered_that_is_not_on_disk),

@@ -52,6 +52,8 @@ static const struct operation operations[NOTE_OPERATIONS] = {
     NOTE(NOTE_HUGE, "huge", OPERATION_WRITE),
     NOTE(NOTE_OWNED, "owned", OPERATION_READ | OPERATION_RESOLVES_RESOURCE),
     NOTE(NOTE_COUNT, "count", OPERATION_READ | OPERATION_WRITE),
+    NOTE(NOTE_RECORD, "record", OPERATION_WRITE | OPERATION_AUDITED),
+    NOTE(NOTE_PEEK, "peek", OPERATION_READ | OPERATION_AUDITED),
 };
 
 static const struct contract contract = {.service = "notes",
@@ -98,6 +100,8 @@ note_put(struct context *context, struct request *request, struct outcome *outco
     (void)error;
     own_notes(context)->handler_runs++;
     put_note(request, outcome);
+    for (int64_t i = arguments_integer(request_arguments(request), FIELD_COUNT); i > 0; i--)
+        outcome_audit(outcome, &(struct audit_entry){.event = "note.counted"});
     pack_map(outcome_reply(outcome), 1);
     pack_pair_text(outcome_reply(outcome), "name", argument(request, FIELD_NAME));
     return STATUS_OK;
@@ -279,11 +283,47 @@ note_owned(struct context *context, struct request *request, struct outcome *out
     return STATUS_OK;
 }
 
+static enum status
+note_record(struct context *context, struct request *request, struct outcome *outcome,
+            struct error *error)
+{
+    struct text how = argument(request, FIELD_HOW);
+    own_notes(context)->handler_runs++;
+    if (text_equal_string(how, "await")) {
+        outcome_call(outcome,
+                     &(struct outcome_call){.service = "memory", .type = "memory_query", .tag = 7},
+                     note_resume);
+        return STATUS_PENDING;
+    }
+    if (!text_equal_string(how, "plain"))
+        put_note(request, outcome);
+    outcome_audit(outcome, &(struct audit_entry){.event = "note.written"});
+    outcome_audit(outcome, &(struct audit_entry){.event = "note.doubted",
+                                                 .actor = text_of("agent:critic"),
+                                                 .outcome = "refused: doubtful"});
+    if (text_equal_string(how, "spoil")) {
+        error_set_word(error, "spoiled", "it is spoiled");
+        return STATUS_FORBIDDEN;
+    }
+    return STATUS_OK;
+}
+
+static enum status
+note_peek(struct context *context, struct request *request, struct outcome *outcome,
+          struct error *error)
+{
+    (void)request, (void)error;
+    own_notes(context)->handler_runs++;
+    pack_map(outcome_reply(outcome), 0);
+    return STATUS_OK;
+}
+
 static const struct handler handlers[NOTE_OPERATIONS] = {
     {NOTE_PUT, note_put},     {NOTE_GET, note_get},     {NOTE_MAKE, note_make},
     {NOTE_SPOIL, note_spoil}, {NOTE_AWAIT, note_await}, {NOTE_STREAM, note_stream},
     {NOTE_PURGE, note_put},   {NOTE_LIST, note_list},   {NOTE_HUGE, note_huge},
-    {NOTE_OWNED, note_owned}, {NOTE_COUNT, note_put},
+    {NOTE_OWNED, note_owned}, {NOTE_COUNT, note_put},   {NOTE_RECORD, note_record},
+    {NOTE_PEEK, note_peek},
 };
 
 static enum status

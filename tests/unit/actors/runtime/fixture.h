@@ -6,7 +6,7 @@
 #include "tests/unit/actors/service_fixture.h"
 
 enum note_operation {
-    NOTE_PUT,    /* name, text: writes a row */
+    NOTE_PUT,    /* name, text: writes a row; count: records so many audit entries */
     NOTE_GET,    /* name */
     NOTE_MAKE,   /* name, text: expects it absent */
     NOTE_SPOIL,  /* name: writes, then fails */
@@ -18,6 +18,9 @@ enum note_operation {
     NOTE_HUGE,   /* an answer beyond a record */
     NOTE_OWNED,  /* name: resolves its resource */
     NOTE_COUNT,  /* name, text: flagged as a read, and writes a row along the way */
+    NOTE_RECORD, /* name, how: audited, records entries of its own; how = "" | plain (no write) |
+                    spoil | await */
+    NOTE_PEEK,   /* name: a read that is audited */
     NOTE_OPERATIONS
 };
 

@@ -47,9 +47,10 @@ sink_cut(void *context, peer_number peer, const char *reason)
 }
 
 static enum status
-sink_key_add(void *context, struct text identity, struct text key, struct error *error)
+sink_key_add(void *context, struct text identity, struct text key, enum access access,
+             struct error *error)
 {
-    (void)identity;
+    (void)identity, (void)access;
     struct fixture *f = context;
     if (text_equal_string(key, "taken")) {
         error_set_word(error, "key_exists", "taken");
@@ -60,12 +61,46 @@ sink_key_add(void *context, struct text identity, struct text key, struct error 
 }
 
 static enum status
-sink_key_revoke(void *context, struct text identity, uint64_t *count, struct error *error)
+sink_key_access(void *context, struct text identity, enum access access, struct error *error)
 {
-    (void)identity, (void)error;
+    (void)identity, (void)access;
+    struct fixture *f = context;
+    if (!f->access_fails)
+        return STATUS_OK;
+    error_set(error, "the table cannot be written");
+    return STATUS_STORE_FAILED;
+}
+
+static enum status
+sink_key_forget(void *context, struct text identity, struct text key, struct error *error)
+{
+    (void)identity, (void)key, (void)error;
+    struct fixture *f = context;
+    f->keys_forgotten++;
+    return STATUS_OK;
+}
+
+static enum status
+sink_key_revoke(void *context, struct text identity, struct text key, uint64_t *count,
+                struct error *error)
+{
+    (void)identity, (void)key, (void)error;
     struct fixture *f = context;
     f->keys_revoked++;
     *count = 1;
+    return STATUS_OK;
+}
+
+static enum status
+sink_revoke(void *context, const struct revocation *list, size_t count, struct error *error)
+{
+    struct fixture *f = context;
+    (void)list;
+    if (f->revoke_fails) {
+        error_set(error, "the disk is full");
+        return STATUS_STORE_FAILED;
+    }
+    f->capabilities_revoked += count;
     return STATUS_OK;
 }
 
@@ -127,8 +162,11 @@ fixture_restart(struct fixture *f)
                              .give = f->takes_parcels ? sink_give : NULL,
                              .cut = sink_cut,
                              .key_add = sink_key_add,
+                             .key_access = sink_key_access,
                              .key_revoke = sink_key_revoke,
+                             .key_forget = sink_key_forget,
                              .key_list = sink_key_list,
+                             .revoke = sink_revoke,
                              .pin_find = sink_pin_find,
                              .pin_set = sink_pin_set,
                              .mail = f->mail ? fixture_mail_ask : NULL};

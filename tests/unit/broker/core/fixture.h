@@ -56,6 +56,10 @@ struct fixture {
     uint32_t listed_limit;
     size_t keys_added;
     size_t keys_revoked;
+    size_t keys_forgotten;
+    bool access_fails;
+    size_t capabilities_revoked; /* written, all in all */
+    bool revoke_fails;
     struct fixture_tap *tap;
 };
 

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "kernel/identity.h"
+
 enum {
     QUIET_MS = 400,    /* long enough for an answer that must not come */
     AT_ONCE_MS = 2000, /* before the peer would be cut for its silence */
@@ -51,10 +53,51 @@ a_known_key_gets_in_and_its_calls_are_answered(void **state)
 }
 
 static void
+start_again(struct fixture *f, const char *setting)
+{
+    struct error error = ERROR_INIT;
+    struct broker_options options = fixture_options(f);
+    broker_stop(&f->broker);
+    assert_int_equal(config_apply_argument(f->config, setting, &error), STATUS_OK);
+    assert_int_equal(broker_start(&f->broker, &options, &error), STATUS_OK);
+}
+
+static void
+an_unknown_key_comes_in_as_a_stranger_who_may_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct curve_keys keys;
+    uint8_t key[CURVE_KEY_SIZE];
+    char name[IDENTITY_ANONYMOUS_SIZE];
+    curve_keys_make(&keys);
+    assert_true(curve_key_parse(keys.public_key, key));
+    identity_anonymous(key, name);
+    struct client *client = client_open(f, name, &keys);
+    client_hello(client);
+    client_say(client, question("service:bus"));
+    const struct message *reply = client_take(client, 5000);
+    assert_non_null(reply);
+    assert_int_equal(reply->status, STATUS_OK); /* health_check */
+    client_say(client, (struct message){.kind = KIND_SEND,
+                                        .target = text_of("agent:kasra"),
+                                        .type = text_of("note")});
+    const struct message *refusal = client_take(client, 5000);
+    assert_non_null(refusal);
+    assert_int_equal(refusal->status, STATUS_FORBIDDEN);
+    client->identity = "agent:kasra"; /* nor may it be somebody else */
+    client_say(client, question("service:bus"));
+    refusal = client_take(client, 5000);
+    assert_non_null(refusal);
+    assert_int_equal(refusal->status, STATUS_FORBIDDEN);
+    client_close(&client);
+}
+
+static void
 an_unknown_key_is_refused_in_the_handshake(void **state)
 {
     struct fixture *f = *state;
     struct curve_keys stranger;
+    start_again(f, "bus.anonymous=false");
     curve_keys_make(&stranger);
     struct client *client = client_open(f, "agent:kasra", &stranger);
     void *monitor =
@@ -511,6 +554,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_known_key_gets_in_and_its_calls_are_answered),
+        TEST(an_unknown_key_comes_in_as_a_stranger_who_may_nothing),
         TEST(an_unknown_key_is_refused_in_the_handshake),
         TEST(a_peer_without_curve_is_refused),
         TEST(a_stolen_source_is_refused),

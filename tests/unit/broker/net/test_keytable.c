@@ -277,6 +277,98 @@ a_file_that_others_may_read_or_write_is_refused(void **state)
     assert_non_null(strstr(f->error.message, f->path));
 }
 
+static void
+what_an_identity_may_do_is_there_after_the_next_start(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys old, new;
+    curve_keys_make(&old);
+    curve_keys_make(&new);
+    add(f, "agent:kasra", old.public_key);
+    assert_int_equal(keytable_access(f->table, text_of("agent:kasra")), ACCESS_FULL);
+    for (int access = 0; access < ACCESSES; access++) {
+        assert_int_equal(
+            keytable_set_access(f->table, text_of("agent:kasra"), (enum access)access, &f->error),
+            STATUS_OK);
+        assert_int_equal(keytable_save(f->table, &f->error), STATUS_OK);
+        reopen(f);
+        assert_int_equal(keytable_access(f->table, text_of("agent:kasra")), access);
+    }
+    /* None of its keys is revoked here, but its rights were: a new key gives them back. */
+    assert_int_equal(add(f, "agent:kasra", new.public_key), STATUS_OK);
+    assert_int_equal(keytable_access(f->table, text_of("agent:kasra")), ACCESS_FULL);
+}
+
+static void
+one_of_two_keys_is_revoked_alone(void **state)
+{
+    struct table_fixture *f = *state;
+    struct curve_keys old, new;
+    struct key_entry entry;
+    curve_keys_make(&old);
+    curve_keys_make(&new);
+    add(f, "agent:kasra", old.public_key);
+    add(f, "agent:kasra", new.public_key);
+    assert_int_equal(keytable_revoke_key(f->table, text_of("agent:ana"), text_of(old.public_key)),
+                     0);
+    assert_int_equal(keytable_revoke_key(f->table, text_of("agent:kasra"), text_of(old.public_key)),
+                     1);
+    assert_int_equal(keytable_revoke_key(f->table, text_of("agent:kasra"), text_of(old.public_key)),
+                     0);
+    assert_true(keytable_find(f->table, text_of(new.public_key), &entry));
+    assert_false(entry.revoked);
+    assert_int_equal(keytable_access(f->table, text_of("agent:kasra")), ACCESS_FULL);
+    assert_int_equal(keytable_save(f->table, &f->error), STATUS_OK);
+    reopen(f);
+    assert_true(keytable_find(f->table, text_of(old.public_key), &entry));
+    assert_true(entry.revoked);
+    assert_int_equal(keytable_revoke(f->table, text_of("agent:kasra")), 1);
+    assert_int_equal(keytable_access(f->table, text_of("agent:kasra")), ACCESS_NONE);
+}
+
+static void
+count_access(void *context, struct text identity, enum access access)
+{
+    int *count = context;
+    assert_true(identity.size > 0);
+    assert_int_not_equal(access, ACCESS_FULL);
+    ++*count;
+}
+
+static void
+a_file_restricts_whom_it_names_and_must_be_right(void **state)
+{
+    static const struct {
+        const char *access, *complaint;
+    } rows[] = {
+        {"{\"agent:a\":\"read_only\",\"agent:b\":\"onboarding\",\"agent:c\":\"none\"}", NULL},
+        {"{\"agent:a\":\"full\"}", NULL},
+        {"[]", "access: expected an object"},
+        {"{\"agent:a\":\"some\"}", "access.agent:a: expected full, read_only"},
+        {"{\"agent:a\":3}", "access.agent:a: expected full, read_only"},
+        {"{\"a\":\"none\"}", "access.a: identity"},
+    };
+    struct table_fixture *f = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int count = 0;
+        FILE *file = fopen(f->path, "w");
+        assert_non_null(file);
+        assert_int_equal(fchmod(fileno(file), 0600), 0);
+        fprintf(file, "{\"version\":1,\"keys\":[],\"access\":%s,\"stores\":{}}", rows[i].access);
+        fclose(file);
+        keytable_close(&f->table);
+        enum status status = keytable_open(&f->table, f->path, &f->error);
+        if (rows[i].complaint) {
+            assert_int_equal(status, STATUS_VALIDATION);
+            assert_non_null(strstr(f->error.message, rows[i].complaint));
+            continue;
+        }
+        assert_int_equal(status, STATUS_OK);
+        keytable_each_access(f->table, count_access, &count);
+        assert_int_equal(count, i == 0 ? 3 : 0);
+    }
+}
+
 int
 main(void)
 {
@@ -286,6 +378,9 @@ main(void)
         TEST(a_key_belongs_to_one_identity_and_once_revoked_stays_so),
         TEST(ill_formed_keys_and_identities_are_refused),
         TEST(a_forgotten_key_is_as_if_never_added),
+        TEST(what_an_identity_may_do_is_there_after_the_next_start),
+        TEST(one_of_two_keys_is_revoked_alone),
+        TEST(a_file_restricts_whom_it_names_and_must_be_right),
         TEST(a_forgotten_pin_is_as_if_never_set),
         TEST(pages_show_every_key_once_in_order),
         TEST(a_save_that_fails_names_the_file_and_leaves_nothing_behind),

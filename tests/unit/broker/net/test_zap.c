@@ -11,6 +11,7 @@
 
 #include "broker/net/zap.h"
 #include "kernel/clock.h"
+#include "kernel/identity.h"
 
 struct zap_fixture {
     void *context;
@@ -20,6 +21,8 @@ struct zap_fixture {
     struct clock clock;
     struct zap *zap;
     struct curve_keys known, revoked;
+    const char *address; /* that the connections come from */
+    _Atomic uint64_t now_us;
     char answer[6][300];
     size_t answer_sizes[6];
 };
@@ -27,8 +30,8 @@ struct zap_fixture {
 static struct now
 read_clock(void *context)
 {
-    (void)context;
-    return (struct now){1, 1};
+    const struct zap_fixture *f = context;
+    return (struct now){f->now_us, f->now_us};
 }
 
 static void
@@ -43,7 +46,9 @@ setup(void **state)
     struct zap_fixture *f = calloc(1, sizeof *f);
     struct error error = ERROR_INIT;
     int zero = 0;
-    f->clock.read = read_clock;
+    f->clock = (struct clock){.read = read_clock, .context = f};
+    f->now_us = 1;
+    f->address = "127.0.0.1";
     f->logger = (struct logger){.service = "broker", .clock = &f->clock, .sink = sink_line};
     assert_int_equal(keytable_open(&f->keys, "/nonexistent/keys.json", &error), STATUS_OK);
     curve_keys_make(&f->known);
@@ -96,7 +101,7 @@ ask(struct zap_fixture *f, const char *version, const char *domain, const char *
     zmq_send(f->asker, version, strlen(version), ZMQ_SNDMORE);
     zmq_send(f->asker, "7", 1, ZMQ_SNDMORE);
     zmq_send(f->asker, domain, strlen(domain), ZMQ_SNDMORE);
-    zmq_send(f->asker, "127.0.0.1", 9, ZMQ_SNDMORE);
+    zmq_send(f->asker, f->address, strlen(f->address), ZMQ_SNDMORE);
     zmq_send(f->asker, "", 0, ZMQ_SNDMORE);
     zmq_send(f->asker, mechanism, strlen(mechanism), ZMQ_SNDMORE);
     zmq_send(f->asker, credentials, size, 0);
@@ -158,6 +163,60 @@ everything_else_is_refused_without_an_identity(void **state)
     assert_string_equal(ask_key(f, &f->known), "200");
 }
 
+static const char *
+ask_as_stranger(struct zap_fixture *f)
+{
+    struct curve_keys keys;
+    curve_keys_make(&keys);
+    return ask_key(f, &keys);
+}
+
+static void
+strangers_come_in_where_they_are_welcome_as_nobody_in_particular(void **state)
+{
+    static const char *const near[] = {"127.0.0.1", "127.8.7.6", "::1", "::ffff:127.0.0.1"};
+    static const char *const far[] = {"192.168.1.2",     "10.127.0.1", "::2", "fe80::1",
+                                      "::ffff:10.0.0.1", "localhost",  ""};
+    struct zap_fixture *f = *state;
+    struct curve_keys keys;
+    uint8_t key[CURVE_KEY_SIZE];
+    char name[IDENTITY_ANONYMOUS_SIZE];
+    zap_welcome_strangers(f->zap);
+    curve_keys_make(&keys);
+    assert_true(curve_key_parse(keys.public_key, key));
+    identity_anonymous(key, name);
+    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++) {
+        f->address = near[i];
+        assert_string_equal(ask_key(f, &keys), "200");
+        assert_string_equal(f->answer[4], name);
+        assert_non_null(memmem(f->answer[5], f->answer_sizes[5], keys.public_key, 40));
+    }
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        f->address = far[i];
+        assert_string_equal(ask_key(f, &keys), "400");
+    }
+    f->address = "127.0.0.1";
+    assert_string_equal(ask_key(f, &f->known), "200");
+    assert_string_equal(f->answer[4], "agent:kasra");
+    assert_string_equal(ask_key(f, &f->revoked), "400");
+    assert_string_equal(ask(f, "1.0", "global", "CURVE", key, sizeof key), "400");
+    assert_string_equal(ask(f, "1.0", "sos", "NULL", "", 0), "400");
+}
+
+static void
+strangers_come_so_fast_and_no_faster(void **state)
+{
+    struct zap_fixture *f = *state;
+    zap_welcome_strangers(f->zap);
+    for (int second = 0; second < 2; second++) {
+        f->now_us += 1000000;
+        for (int i = 0; i < STRANGERS_PER_SECOND; i++)
+            assert_string_equal(ask_as_stranger(f), "200");
+        assert_string_equal(ask_as_stranger(f), "400");
+        assert_string_equal(ask_key(f, &f->known), "200");
+    }
+}
+
 static void
 requests_of_another_form_are_refused_and_the_next_ones_served(void **state)
 {
@@ -191,6 +250,8 @@ main(void)
         TEST(a_known_key_is_let_in_as_its_identity),
         TEST(every_session_gets_another_number),
         TEST(everything_else_is_refused_without_an_identity),
+        TEST(strangers_come_in_where_they_are_welcome_as_nobody_in_particular),
+        TEST(strangers_come_so_fast_and_no_faster),
         TEST(requests_of_another_form_are_refused_and_the_next_ones_served),
         TEST(the_end_of_the_thread_shows_at_its_socket),
     };
