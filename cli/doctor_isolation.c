@@ -100,8 +100,9 @@ own_group(const struct doctor *doctor, char *group, size_t size)
     char line[LINE_SIZE];
     if (!read_line(doctor, "/proc/self/cgroup", line) || strncmp(line, "0::", 3) != 0)
         return false;
-    snprintf(group, size, "/sys/fs/cgroup%s", strcmp(line + 3, "/") == 0 ? "" : line + 3);
-    return true;
+    const char *own = strcmp(line + 3, "/") == 0 ? "" : line + 3;
+    int length = snprintf(group, size, "/sys/fs/cgroup%s", own);
+    return length > 0 && (size_t)length < size;
 }
 
 static bool

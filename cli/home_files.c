@@ -118,7 +118,7 @@ check_parent(const struct home_files *files, struct findings *findings, const ch
     if (stat(path, &state) != 0)
         return;
     if ((state.st_mode & S_IWOTH) && !(state.st_mode & S_ISVTX)) {
-        snprintf(fix, sizeof fix, "chmod o-w '%s', or move the home", path);
+        snprintf(fix, sizeof fix, "chmod o-w '%.1000s', or move the home", path);
         findings_add(findings, files->severity, path, fix,
                      "everybody may write to this folder above the home: it can be exchanged");
     }

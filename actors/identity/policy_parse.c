@@ -141,7 +141,7 @@ read_unless(const struct reading *reading, const struct value *map, const char *
         return status;
     for (struct entries entries = value_entries(&list); entries_next(&entries, &entry);) {
         struct policy_unless *unless = &rule->unless[rule->unless_count];
-        snprintf(where, sizeof where, "%s.unless[%zu]", place, rule->unless_count);
+        snprintf(where, sizeof where, "%.60s.unless[%zu]", place, rule->unless_count);
         if (entry.type != VALUE_MAP || entry.as.count == 0)
             return refuse(reading, where, "an object with action, resource or subject");
         status = check_members(reading, &entry, where, known);
