@@ -85,8 +85,8 @@ count_answer(const struct engine *engine, enum model model, const char *status)
     metric_add(metric_series(engine->answers, labels), 1);
 }
 
-/* As much of it as the caller's capability allows: a streamed answer only grows, so what left
- * before is always a part of that. */
+/* As much of it as policy and the caller's capability allow: a streamed answer only grows, so what
+ * left before is always a part of that. */
 static struct text
 allowed(const struct chat *chat, struct text answer)
 {
@@ -525,6 +525,20 @@ name_conversation(struct context *context, const struct request *request, struct
     memcpy(chat->conversation, given.data, given.size);
 }
 
+/* The policy's bound and the capability's: the smaller one. */
+static void
+limit_answer(struct chat *chat, const struct engine *engine, const struct constraints *constraints)
+{
+    chat->is_limited = (constraints->set & CONSTRAINT_MAX_RESPONSE_LENGTH) != 0;
+    chat->characters_max = constraints->max_response_length;
+    if (!engine->is_limited ||
+        (chat->is_limited && (uint64_t)chat->characters_max <= engine->characters_max))
+        return;
+    chat->is_limited = true;
+    chat->characters_max =
+        engine->characters_max > INT64_MAX ? INT64_MAX : (int64_t)engine->characters_max;
+}
+
 static enum status
 begin(struct context *context, struct request *request, struct outcome *outcome, bool wants_stream,
       struct error *error)
@@ -552,9 +566,7 @@ begin(struct context *context, struct request *request, struct outcome *outcome,
     chat->model = model;
     chat->model_named = !text_is_empty(name);
     chat->streams = wants_stream && request_wants_stream(request);
-    const struct constraints *constraints = request_constraints(request);
-    chat->is_limited = (constraints->set & CONSTRAINT_MAX_RESPONSE_LENGTH) != 0;
-    chat->characters_max = constraints->max_response_length;
+    limit_answer(chat, engine, request_constraints(request));
     chat->remembers = chat_flag(request, ENGINE_CHAT_MEMORY_ENABLED);
     completion_init(&chat->completion);
     name_conversation(context, request, chat);

@@ -17,6 +17,8 @@ struct engine {
     struct gate *gate;
     struct json_parser *parser;
     struct metric_family *answers; /* by model and status */
+    bool is_limited;               /* by the policy; not before it is known */
+    uint64_t characters_max;       /* of an answer, when limited */
 };
 
 extern const char model_local_id[];

@@ -47,6 +47,14 @@ state_new(void **state_p, const struct config *config, struct metrics *metrics, 
     return STATUS_OK;
 }
 
+static void
+follow_policy(struct context *context, const struct edition_policy *policy)
+{
+    struct engine *engine = context_state(context);
+    engine->is_limited =
+        value_find_uint(&policy->quotas, "response_length_max", &engine->characters_max);
+}
+
 /* Rows are read where they are needed; at start each is looked at, so that a damaged one is named
  * then. */
 static enum status
@@ -196,4 +204,5 @@ const struct service engine_service = {.contract = &engine_contract,
                                        .apply = apply,
                                        .health = health,
                                        .routine = "engine_refresh_key",
-                                       .routine_ms = PROVIDER_KEY_ROUTINE_MS};
+                                       .routine_ms = PROVIDER_KEY_ROUTINE_MS,
+                                       .policy = follow_policy};

@@ -170,17 +170,6 @@ on_revoked(struct context *context, struct request *request, const struct event 
     return status == STATUS_OK ? answer(context, outcome, id, push->count, error) : status;
 }
 
-static bool
-is_holder(struct text agent, const struct shown *shown)
-{
-    if (text_equal_string(agent, capability_subject(shown->grant.capability)))
-        return true;
-    for (size_t i = 0; i < shown->chain.count; i++)
-        if (text_equal_string(agent, capability_subject(shown->chain.links[i].capability)))
-            return true;
-    return false;
-}
-
 /* Whoever holds it, or one of its ancestors, may take it back: an agent's key says who it is.
  * Anybody else needs the right to. */
 static enum status
@@ -190,7 +179,7 @@ check_right(struct context *context, const struct request *request, const struct
     struct text source = request_source(request);
     bool is_agent = text_starts_with(source, "agent:");
     struct buffer resource;
-    if (is_agent && text_equal(source, request_principal(request)) && is_holder(source, shown))
+    if (is_agent && text_equal(source, request_principal(request)) && shown_is_of(shown, source))
         return STATUS_OK;
     buffer_init(&resource);
     buffer_append_format(&resource, "capability:%s", shown->grant.id);

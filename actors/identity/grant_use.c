@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "actors/identity/grant_use.h"
 
+#include <sodium.h>
+
 #include "actors/identity/grant_rows.h"
 #include "contracts/identity.h"
 
@@ -68,6 +70,17 @@ shown_check(const struct shown *shown, struct error *error)
     for (size_t i = 0; status == STATUS_OK && i < shown->chain.count; i++)
         status = grant_check_state(&shown->chain.links[i], error);
     return status;
+}
+
+bool
+shown_is_of(const struct shown *shown, struct text identity)
+{
+    if (text_equal_string(identity, capability_subject(shown->grant.capability)))
+        return true;
+    for (size_t i = 0; i < shown->chain.count; i++)
+        if (text_equal_string(identity, capability_subject(shown->chain.links[i].capability)))
+            return true;
+    return false;
 }
 
 enum status
@@ -144,11 +157,22 @@ check_scope(const struct shown *shown, const struct capability_use *use, struct 
     return STATUS_OK;
 }
 
+/* By what was asked for, too: the same request may not come back for something else. */
 static void
-use_key(const struct shown *shown, const struct uuid *request_id, struct buffer *key)
+use_key(const struct shown *shown, const struct capability_use *use, struct buffer *key)
 {
-    rows_append_pair(key, text_of(shown->grant.id),
-                     (struct bytes){request_id->bytes, sizeof request_id->bytes});
+    const struct text parts[] = {use->action, use->resource, use->subject};
+    uint8_t name[sizeof use->request_id->bytes];
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, sizeof name);
+    crypto_generichash_update(&state, use->request_id->bytes, sizeof use->request_id->bytes);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const uint64_t size = parts[i].size;
+        crypto_generichash_update(&state, (const uint8_t *)&size, sizeof size);
+        crypto_generichash_update(&state, (const uint8_t *)parts[i].data, parts[i].size);
+    }
+    crypto_generichash_final(&state, name, sizeof name);
+    rows_append_pair(key, text_of(shown->grant.id), (struct bytes){name, sizeof name});
 }
 
 /* NOT_FOUND: this request has not used it yet. */
@@ -197,7 +221,7 @@ take(struct context *context, const struct capability_use *use, struct outcome *
 {
     struct buffer key;
     buffer_init(&key);
-    use_key(shown, use->request_id, &key);
+    use_key(shown, use, &key);
     bool limited = is_limited(shown);
     enum status status = limited ? find_use(context, &key, left, error) : STATUS_NOT_FOUND;
     struct error state_error = ERROR_INIT;

@@ -22,6 +22,9 @@ void shown_clear(struct shown *shown);
 /* Its state and those of its ancestors. */
 enum status shown_check(const struct shown *shown, struct error *error);
 
+/* Was it given to this identity, or one of its ancestors? */
+bool shown_is_of(const struct shown *shown, struct text identity);
+
 /* Takes it into the book if it is not there. */
 enum status shown_keep(struct context *context, struct outcome *outcome, struct shown *shown,
                        struct error *error);

@@ -45,7 +45,7 @@ river_new(struct river **river_p, const struct config *config, struct error *err
     if (!river)
         return STATUS_NOMEM;
     buffer_init(&river->json);
-    river->rates = calloc(RIVER_RATES, sizeof *river->rates);
+    river->rates = expiring_new(RIVER_RATES_MAX);
     snprintf(river->edition, sizeof river->edition, "%s", config_string(config, OPTION_EDITION));
     enum status status = river->rates ? read_keys(river, config, error) : STATUS_NOMEM;
     if (status == STATUS_OK)
@@ -64,7 +64,7 @@ river_destroy(struct river **river_p)
     river_key_clear(&river->key);
     policy_destroy(&river->policy);
     buffer_clear(&river->json);
-    free(river->rates);
+    expiring_destroy(&river->rates);
     free(river);
     *river_p = NULL;
 }
@@ -132,62 +132,67 @@ river_issue(struct context *context, const struct request *request, struct outco
 
 /* ---- rates */
 
-static struct rate_window *
-find_window(struct river *river, const char *id)
-{
-    uint32_t hash = 2166136261u;
-    for (const char *at = id; *at; at++)
-        hash = (hash ^ (uint8_t)*at) * 16777619u;
-    return &river->rates[hash & (RIVER_RATES - 1)];
-}
+/* An allowance of so many uses at once that fills up evenly, as the one gate counts it. */
+struct allowance {
+    uint64_t share_us; /* that one use takes; 0: there is no rate */
+    uint64_t whole_us; /* when nothing of it is used */
+    int64_t left;
+};
 
-/* How many more its rate allows; INT64_MAX: it has none. */
-static int64_t
-rate_left(struct river *river, const struct grant *grant, struct now now)
+static struct allowance
+find_allowance(const struct river *river, const struct grant *grant, struct now now)
 {
     struct constraints constraints;
     if (constraints_parse(capability_constraints(grant->capability), &constraints, NULL) !=
         STATUS_OK)
-        return 0;
+        return (struct allowance){.left = 0};
     if (!(constraints.set & CONSTRAINT_RATE_LIMIT))
-        return INT64_MAX;
-    struct rate_window *window = find_window(river, grant->id);
-    if (strcmp(window->id, grant->id) != 0 ||
-        now.monotonic_us - window->begin_us >= constraints.rate_us) {
-        *window = (struct rate_window){.begin_us = now.monotonic_us};
-        memcpy(window->id, grant->id, sizeof window->id);
-    }
-    return constraints.rate_count > window->count
-               ? (int64_t)(constraints.rate_count - window->count)
-               : 0;
+        return (struct allowance){.left = INT64_MAX};
+    struct allowance allowance = {.share_us = constraints.rate_us / constraints.rate_count};
+    if (allowance.share_us == 0)
+        allowance.share_us = 1;
+    allowance.whole_us = expiring_get(river->rates, text_of(grant->id), now.monotonic_us);
+    if (allowance.whole_us < now.monotonic_us)
+        allowance.whole_us = now.monotonic_us;
+    uint64_t used_us = allowance.whole_us - now.monotonic_us;
+    if (used_us < constraints.rate_us)
+        allowance.left = (int64_t)((constraints.rate_us - used_us) / allowance.share_us);
+    if (allowance.left > constraints.rate_count)
+        allowance.left = constraints.rate_count;
+    return allowance;
 }
 
-static void
-count_rate(struct river *river, const struct grant *grant)
+static enum status
+take_allowance(struct river *river, const struct grant *grant, struct now now)
 {
-    struct rate_window *window = find_window(river, grant->id);
-    if (strcmp(window->id, grant->id) == 0)
-        window->count++;
+    const struct allowance allowance = find_allowance(river, grant, now);
+    return allowance.share_us == 0
+               ? STATUS_OK
+               : expiring_set(river->rates, text_of(grant->id),
+                              allowance.whole_us + allowance.share_us, now.monotonic_us);
 }
 
 enum status
 river_take_rate(struct river *river, const struct grant *grant, const struct chain *chain,
                 struct now now, int64_t *left, struct error *error)
 {
-    int64_t least = rate_left(river, grant, now);
+    int64_t least = find_allowance(river, grant, now).left;
     for (size_t i = 0; i < chain->count; i++) {
-        int64_t more = rate_left(river, &chain->links[i], now);
+        int64_t more = find_allowance(river, &chain->links[i], now).left;
         least = more < least ? more : least;
-    }
-    if (least == 0) {
-        error_set(error, "capability %s is used more often than its rate allows", grant->id);
-        return STATUS_RATE_LIMITED;
     }
     if (least == INT64_MAX)
         return STATUS_OK;
-    count_rate(river, grant);
-    for (size_t i = 0; i < chain->count; i++)
-        count_rate(river, &chain->links[i]);
-    *left = least - 1;
-    return STATUS_OK;
+    enum status status = least == 0 ? STATUS_RATE_LIMITED : take_allowance(river, grant, now);
+    for (size_t i = 0; i < chain->count && status == STATUS_OK; i++)
+        status = take_allowance(river, &chain->links[i], now);
+    if (status == STATUS_OK) {
+        *left = least - 1;
+        return STATUS_OK;
+    }
+    if (status != STATUS_NOMEM)
+        status = STATUS_RATE_LIMITED;
+    if (status == STATUS_RATE_LIMITED)
+        error_set(error, "capability %s is used more often than its rate allows", grant->id);
+    return status;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "actors/identity/grant_rows.h"
+#include "actors/identity/grant_use.h"
 #include "actors/identity/river_approval.h"
 #include "contracts/identity.h"
 #include "kernel/identity.h"
@@ -115,6 +116,23 @@ capability_issue_right(struct context *context, struct request *request, struct 
 
 /* ---- approvals */
 
+/* Nor by a capability that was given to whom the right is for, whoever shows it. */
+static enum status
+check_decider(struct context *context, const struct request *request,
+              const struct approval *approval, struct error *error)
+{
+    struct text subject = text_of(approval->right.subject);
+    struct shown shown = {0};
+    enum status status = shown_read(context, request_capability(request), &shown, error);
+    if (status == STATUS_OK &&
+        (text_equal(request_principal(request), subject) || shown_is_of(&shown, subject))) {
+        error_set_word(error, "own_approval", "nobody decides on a right of their own");
+        status = STATUS_FORBIDDEN;
+    }
+    shown_clear(&shown);
+    return status;
+}
+
 static enum status
 decide(struct context *context, const struct request *request, struct approval *approval, int event,
        unsigned reason_field, struct error *error)
@@ -122,12 +140,10 @@ decide(struct context *context, const struct request *request, struct approval *
     struct text who = request_principal(request);
     struct text why = arguments_text(request_arguments(request), reason_field);
     enum status status = state_step(&approval_machine, &approval->state, event, error);
+    if (status == STATUS_OK)
+        status = check_decider(context, request, approval, error);
     if (status != STATUS_OK)
         return status;
-    if (text_equal_string(who, approval->right.subject)) {
-        error_set_word(error, "own_approval", "nobody decides on a right of their own");
-        return STATUS_FORBIDDEN;
-    }
     snprintf(approval->decided_by, sizeof approval->decided_by, "%.*s", TEXT_ARGS(who));
     snprintf(approval->why, sizeof approval->why, "%.*s", TEXT_ARGS(why));
     approval->decided_us = context_now(context).wall_us;

@@ -4,17 +4,10 @@
 #define SOS_IDENTITY_RIVER_STATE_H
 
 #include "actors/identity/river.h"
+#include "kernel/expiring.h"
 #include "platform/river_key.h"
 
-enum { RIVER_KEYS_MAX = 3, RIVER_RATES = 4096 /* a power of two */ };
-
-/* How often a capability was used in its present window. Two that fall on one place share it, the
- * older one begins anew: the table is bounded, and a rate is tracked as long as it is used. */
-struct rate_window {
-    char id[GRANT_ID_MAX + 1];
-    uint64_t begin_us;
-    uint32_t count;
-};
+enum { RIVER_KEYS_MAX = 3, RIVER_RATES_MAX = 65536 };
 
 struct river {
     struct river_key key;
@@ -27,8 +20,8 @@ struct river {
     bool has_followed;  /* the row says what was in force at the start */
     bool broken;        /* the file of today is: `trouble` says how */
     char trouble[400];
-    uint64_t look_us; /* the file is looked at again, monotonic */
-    struct rate_window *rates;
+    uint64_t look_us;       /* the file is looked at again, monotonic */
+    struct expiring *rates; /* capability id: when its allowance is whole again; monotonic */
 };
 
 #endif

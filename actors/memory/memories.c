@@ -58,6 +58,12 @@ memories_limits(const struct memories *memories)
     return &memories->limits;
 }
 
+void
+memories_set_limits(struct memories *memories, const struct memories_limits *limits)
+{
+    memories->limits = *limits;
+}
+
 /* ---- sorted arrays */
 
 static int

@@ -73,5 +73,7 @@ struct memories_figures {
 void memories_figures(const struct memories *memories, const struct text *agent_id,
                       struct memories_figures *figures);
 const struct memories_limits *memories_limits(const struct memories *memories);
+/* Deletes nothing: where more is kept than allowed nothing is added. */
+void memories_set_limits(struct memories *memories, const struct memories_limits *limits);
 
 #endif

@@ -23,6 +23,7 @@ static const uint8_t empty_map[] = {0x80};
 
 struct memory_state {
     struct memories *memories;
+    struct memories_limits built_in; /* of the configured edition */
     struct metric *embeddings, *embedding_seconds;
     struct metric *searches, *search_seconds;
 };
@@ -79,9 +80,18 @@ state_new(void **state_p, const struct config *config, struct metrics *metrics, 
         free(state);
         return status;
     }
+    state->built_in = limits;
     open_metrics(state, metrics);
     *state_p = state;
     return STATUS_OK;
+}
+
+static void
+follow_policy(struct context *context, const struct edition_policy *policy)
+{
+    struct memory_state *state = context_state(context);
+    const struct memories_limits limits = quota_apply(&state->built_in, policy);
+    memories_set_limits(state->memories, &limits);
 }
 
 static struct memories *
@@ -530,4 +540,5 @@ const struct service memory_service = {.contract = &memory_contract,
                                        .state_new = state_new,
                                        .state_destroy = state_destroy,
                                        .apply = apply,
-                                       .health = health};
+                                       .health = health,
+                                       .policy = follow_policy};

@@ -26,3 +26,16 @@ quota_find(struct text edition, struct memories_limits *limits, struct error *er
               TEXT_ARGS(edition));
     return STATUS_VALIDATION;
 }
+
+struct memories_limits
+quota_apply(const struct memories_limits *built_in, const struct edition_policy *policy)
+{
+    struct memories_limits limits = *built_in;
+    uint64_t most;
+    bool persists;
+    if (value_find_uint(&policy->quotas, "memories_max", &most))
+        limits.memories_max = most > SIZE_MAX ? SIZE_MAX : (size_t)most;
+    if (value_find_bool(&policy->features, "persistent_memory", &persists) && !persists)
+        limits.memories_max = 0;
+    return limits;
+}

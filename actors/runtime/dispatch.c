@@ -104,6 +104,8 @@ dispatch_destroy(struct dispatch **dispatch_p)
         return;
     ASSERT(!dispatch->committing);
     end_all(dispatch);
+    edition_stop(dispatch);
+    buffer_clear(&dispatch->edition.kept);
     load_drop(dispatch);
     idempotency_destroy(&dispatch->idempotency);
     audit_notes_clear(&dispatch->audit.ended);
@@ -387,6 +389,10 @@ dispatch_answer(struct dispatch *dispatch, struct continuation *handle, enum sta
                 struct bytes payload)
 {
     struct error error = ERROR_INIT;
+    if (edition_is_answer(dispatch, handle)) {
+        edition_answered(dispatch, status, payload);
+        return;
+    }
     if (status != STATUS_OK) {
         error_unpack(payload, &error);
         if (error.message[0] == '\0')
@@ -539,6 +545,8 @@ dispatch_message(struct dispatch *dispatch, const struct message *message)
             take_credit(dispatch, message);
         else if (text_equal_string(message->type, "capabilities_revoked"))
             rights_revoke(dispatch, message);
+        else if (text_equal_string(message->type, "policy_changed"))
+            edition_news(dispatch);
         break;
     default:
         break;
@@ -553,6 +561,7 @@ dispatch_run(struct dispatch *dispatch)
     dispatch->context.now = clock_now(dispatch->clock);
     timers_fire(&dispatch->timers, dispatch->context.now.monotonic_us, dispatch);
     routine_begin(dispatch);
+    edition_ask(dispatch);
     if (dispatch->committing || dispatch->failed)
         return false;
     if (dispatch->checkpoint.wanted) {
@@ -597,6 +606,7 @@ void
 dispatch_session_lost(struct dispatch *dispatch)
 {
     end_all(dispatch);
+    edition_stop(dispatch);
 }
 
 void

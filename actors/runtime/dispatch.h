@@ -82,9 +82,9 @@ enum status dispatch_new(struct dispatch **dispatch_p, const struct dispatch_opt
 /* Ends every request without an answer, aborts their calls. No commit may be under way. */
 void dispatch_destroy(struct dispatch **dispatch_p);
 
-/* A request, cancel, credit, or the broker's word about revoked capabilities. Anything else is
- * ignored. health_check and metrics are answered at once; store_checkpoint {folder} (of
- * user:operator alone) between two commits. */
+/* A request, cancel, credit, or the broker's word about revoked capabilities or another policy.
+ * Anything else is ignored. health_check and metrics are answered at once; store_checkpoint
+ * {folder} (of user:operator alone) between two commits. */
 void dispatch_message(struct dispatch *dispatch, const struct message *message);
 
 /* Events of started continuations; each but HTTP_DATA comes once and ends its handle. Payloads are

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* actors/runtime/dispatch_core.h - what the files of dispatch share: dispatch.c takes in, rights.c
  * lets pass, step.c runs one handler, batch.c commits and lets go, load.c makes the state from
- * rows, builtin.c answers for every service. */
+ * rows, edition.c follows the policy, builtin.c answers for every service. */
 #ifndef SOS_RUNTIME_DISPATCH_CORE_H
 #define SOS_RUNTIME_DISPATCH_CORE_H
 
@@ -43,6 +43,15 @@ struct checkpoint {
     char folder[CHECKPOINT_PATH_MAX];
 };
 
+/* What service:identity has said of the policy, and when it is asked again. */
+struct edition_watch {
+    struct continuation call; /* while it is asked */
+    bool is_asking;
+    uint64_t due_us;
+    struct buffer kept; /* its last answer that could be read; empty: none yet */
+    bool has_complained;
+};
+
 struct dispatch {
     struct context context;
     struct dispatch_port port;
@@ -75,6 +84,7 @@ struct dispatch {
     uint64_t tick_us;
     uint64_t routine_us;    /* the service's routine is due */
     struct uuid routine_id; /* of every one of its runs: a second at once is the same request */
+    struct edition_watch edition;
     bool stopping;
     bool store_failed;       /* the last commit failed */
     uint64_t store_retry_us; /* no new write until then */
@@ -176,6 +186,15 @@ enum status load_apply(struct dispatch *dispatch, const struct store_write *writ
 /* ---- routine.c */
 void routine_begin(struct dispatch *dispatch); /* when it is due */
 bool routine_is(const struct dispatch *dispatch, const struct uuid *request_id);
+
+/* ---- edition.c */
+void edition_ask(struct dispatch *dispatch); /* when it is due */
+bool edition_is_answer(const struct dispatch *dispatch, const struct continuation *handle);
+/* Hands it to the service when it is another one than before. */
+void edition_answered(struct dispatch *dispatch, enum status status, struct bytes payload);
+void edition_hand(struct dispatch *dispatch); /* to a new state, what is known already */
+void edition_news(struct dispatch *dispatch); /* another policy is in force: asked at once */
+void edition_stop(struct dispatch *dispatch); /* until the next edition_ask() */
 
 /* ---- checkpoint.c: for backups */
 void checkpoint_take(struct dispatch *dispatch, const struct message *message);

@@ -91,5 +91,6 @@ load_state(struct dispatch *dispatch, struct error *error)
 
     /* `loaded` reads what is stored, not a batch that has failed. */
     overlay_reset(context->overlay);
+    edition_hand(dispatch);
     return service->loaded ? service->loaded(context, error) : STATUS_OK;
 }

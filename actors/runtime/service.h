@@ -11,7 +11,8 @@
  *
  * In-memory state changes only in apply(), which sees every row after it is durable, and every
  * row of the store at start. So state and disk cannot disagree, and a failed commit is
- * repaired by throwing the state away and loading it again.
+ * repaired by throwing the state away and loading it again. What the policy says is the one
+ * exception: it is handed over, and after that again.
  *
  * Everything here runs on the actor's one thread. Handlers never block. */
 #ifndef SOS_RUNTIME_SERVICE_H
@@ -84,6 +85,14 @@ struct capability_use {
     struct text subject;  /* whom the call acts for; may be empty */
 };
 
+/* What the policy in force says (service:identity, operation `policy`), views into its answer. Look
+ * with value_find_bool() and value_find_uint(): a name that is absent is not limited by it. */
+struct edition_policy {
+    struct text edition;
+    struct value features; /* map: name -> boolean */
+    struct value quotas;   /* map: name -> whole number */
+};
+
 struct service {
     const struct contract *contract;
     const struct handler *handlers; /* every operation, indexed by operation */
@@ -117,6 +126,13 @@ struct service {
      * runtime asks service:identity. */
     enum status (*use_capability)(struct context *context, const struct capability_use *use,
                                   struct outcome *outcome, struct error *error);
+    /* Takes features and quotas into the state: the one change of it that comes from no row, and
+     * may come while a commit is under way. service:identity is asked at start, when the broker
+     * says that another policy is in force, every 30 s, and 1 s after it did not answer. Called
+     * when the answer is another one than before, and with the last one behind a state that was
+     * made anew. Requests do not wait for it: until the first answer the state's own defaults
+     * count. An answer that cannot be read is logged and changes nothing. May be NULL. */
+    void (*policy)(struct context *context, const struct edition_policy *policy);
 };
 
 /* ---- the context */

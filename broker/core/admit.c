@@ -95,7 +95,7 @@ admit(struct core *core, struct peer *peer, const struct message *message)
 void
 admit_again(struct core *core, struct peer *peer, const struct message *message)
 {
-    core->ground = (struct ground){0, 0};
+    core->ground = (struct ground){.id = 0};
     admit(core, peer, message);
 }
 
@@ -136,7 +136,7 @@ admit_frame(struct core *core, struct peer *peer, struct bytes frame)
             if (kind <= KIND_ERROR)
                 metric_add(core->figures.records[kind], 1);
             core->under_work = &message;
-            core->ground = (struct ground){0, 0};
+            core->ground = (struct ground){.id = 0};
             const char *verdict = admit(core, peer, &message);
             core->under_work = NULL;
             tap_record(core, TAP_IN, &message, used, verdict);

@@ -311,7 +311,7 @@ subscriber_add(struct core *core, struct subscriber *subscriber, struct text cha
         status = subscription_open(core->channels, subscriber, channel, &subscription, error);
     if (status != STATUS_OK)
         return status;
-    subscription->ground = core->ground;
+    subscription->ground = ground_keep(core);
     if (history)
         begin_reading(subscription, after);
     *last = subscription->channel ? subscription->channel->seq : 0;

@@ -125,13 +125,13 @@ channels_peer_gone(struct core *core, struct peer *peer)
 
 /* An error of no record: that one was answered long ago. */
 static void
-tell_revoked(struct core *core, struct peer *peer, struct text topic)
+tell_end(struct core *core, struct peer *peer, struct text topic, const struct ground_set *ended)
 {
     struct error error = ERROR_INIT;
-    error_set_word(&error, "capability_revoked",
-                   "the subscription to %.*s ends: its capability was revoked", TEXT_ARGS(topic));
+    enum status status = ground_set_refuse(ended, &error);
+    error_wrap(&error, "the subscription to %.*s ends", TEXT_ARGS(topic));
     struct message about = {.kind = KIND_SUBSCRIBE};
-    answer_refuse_late(core, peer, &about, STATUS_SCOPE_DENIED, &error);
+    answer_refuse_late(core, peer, &about, status, &error);
 }
 
 void
@@ -146,9 +146,9 @@ channels_drop_revoked(struct core *core, struct peer *peer, const struct ground_
         next = node->next;
         if (!ground_set_has(revoked, &subscription->ground))
             continue;
-        tell_revoked(core, peer,
-                     subscription->channel ? subscription->channel->name
-                                           : subscription->pattern->text);
+        tell_end(core, peer,
+                 subscription->channel ? subscription->channel->name : subscription->pattern->text,
+                 revoked);
         subscription_close(core->channels, subscription);
     }
 }

@@ -216,6 +216,26 @@ key_forget(struct core *core, const struct value *payload, struct buffer *out, s
     return status;
 }
 
+/* Who misses it asks by itself before long. */
+static void
+tell_services(struct core *core, struct text edition)
+{
+    struct buffer payload;
+    buffer_init(&payload);
+    pack_map(&payload, 1);
+    pack_pair_text(&payload, "edition", edition);
+    for (struct list_node *node = core->all_peers.next; !payload.failed && node != &core->all_peers;
+         node = node->next) {
+        struct peer *peer = CONTAINER_OF(node, struct peer, all);
+        struct message control = {.kind = KIND_CONTROL,
+                                  .type = text_of("policy_changed"),
+                                  .payload = buffer_bytes(&payload)};
+        if (peer_is_service(peer))
+            answer_send(core, peer, &control);
+    }
+    buffer_clear(&payload);
+}
+
 /* Services ask service:identity for what is in force now. */
 static enum status
 policy_changed(struct core *core, const struct value *payload, struct buffer *out,
@@ -228,6 +248,7 @@ policy_changed(struct core *core, const struct value *payload, struct buffer *ou
         return STATUS_INVALID;
     }
     event_tell(core, "policy.changed", "edition", edition);
+    tell_services(core, edition);
     pack_map(out, 0);
     return STATUS_OK;
 }

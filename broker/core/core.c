@@ -12,6 +12,7 @@
 #include "broker/core/mail.h"
 #include "broker/core/peers.h"
 #include "broker/core/presence.h"
+#include "broker/core/revoke.h"
 #include "broker/core/state.h"
 #include "broker/core/tap.h"
 #include "kernel/authorise.h"
@@ -86,6 +87,7 @@ core_new(const struct core_options *options, const struct core_sink *sink, struc
     list_init(&core->taps);
     list_init(&core->listens);
     list_init(&core->asks);
+    revoke_init(core);
     sending_init(&core->sending);
     buffer_init(&core->record);
     buffer_init(&core->payload);

@@ -63,7 +63,7 @@ grant_authorise(struct core *core, struct peer *peer, const struct claim *claim,
     struct grounds grounds;
     struct claim whole = *claim;
     enum status status = grant_check_rate(core, peer, claim->capability, error);
-    core->ground = (struct ground){0, 0};
+    core->ground = (struct ground){.id = 0};
     if (status != STATUS_OK)
         return status;
     whole.is_confirmed = core->is_confirmed;

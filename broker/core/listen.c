@@ -320,7 +320,7 @@ check_channel(struct core *core, const struct bus_call *call, struct text channe
     enum status status = channel_check_name(channel, true, error);
     if (status != STATUS_OK)
         return status;
-    core->ground = (struct ground){0, 0};
+    core->ground = (struct ground){.id = 0};
     if (is_its_own(agent, channel) && (with_mail || is_itself))
         return STATUS_OK;
     /* The token is one: with mail it was for the inbox. */
@@ -393,7 +393,7 @@ start(struct core *core, const struct bus_call *call, struct listen *listen, str
     struct text inbox = arguments_text(call->arguments, BUS_LISTEN_INBOX);
     bool with_mail = !text_equal_string(inbox, "none");
     enum status status = with_mail ? bus_check_rights(core, call, error) : STATUS_OK;
-    struct ground ground = with_mail ? core->ground : (struct ground){0, 0};
+    struct ground ground = with_mail ? core->ground : (struct ground){.id = 0};
     if (status == STATUS_OK)
         status = add_channels(core, call, listen, with_mail, error);
     core->ground = ground; /* each channel has its own */

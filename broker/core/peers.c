@@ -162,6 +162,12 @@ peer_set_access(struct core *core, struct peer *peer, enum access access)
         directory_leave(core, peer);
 }
 
+bool
+peer_is_service(const struct peer *peer)
+{
+    return peer->greeted && !peer->doomed && text_starts_with(peer->identity, "service:");
+}
+
 void
 peer_end_session(struct core *core, struct peer *peer)
 {

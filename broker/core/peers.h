@@ -30,6 +30,9 @@ void peer_set_access(struct core *core, struct peer *peer, enum access access);
  * or given on, its service instance and taps taken away. A hello begins the next one. */
 void peer_end_session(struct core *core, struct peer *peer);
 
+/* Is it in a session of a service: identity? */
+bool peer_is_service(const struct peer *peer);
+
 /* Takes out every doomed peer. Called last in each event. */
 void peers_reap(struct core *core);
 

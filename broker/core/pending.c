@@ -9,6 +9,7 @@
 #include "broker/core/directory.h"
 #include "broker/core/hold.h"
 #include "broker/core/peers.h"
+#include "broker/core/revoke.h"
 #include "broker/core/tap.h"
 #include "kernel/identity.h"
 
@@ -84,7 +85,7 @@ request_new(struct core *core, struct peer *peer, const struct message *message)
     request->arrived_us = core->now.monotonic_us;
     request->deadline_us = core->now.monotonic_us + (uint64_t)budget_ms(message->ttl_ms) * 1000;
     request->idempotent = (message->flags & MESSAGE_IDEMPOTENT) != 0;
-    request->ground = core->ground;
+    request->ground = ground_keep(core);
     request->up.credit = core->options.stream_credit;
     if (message->flags & MESSAGE_STREAM)
         request->down.credit = core->options.stream_credit;

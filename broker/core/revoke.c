@@ -24,10 +24,12 @@ struct ground
 ground_of(const struct core *core, const struct grounds *grounds)
 {
     return (struct ground){hash_id(core, text_of(grounds->id)),
-                           hash_id(core, text_of(grounds->parent_id))};
+                           hash_id(core, text_of(grounds->parent_id)), grounds->expires_us};
 }
 
 struct ground_set {
+    uint64_t expired_us; /* all that have expired by then; 0: those that were revoked */
+    uint64_t *next_us;   /* of the others, the first to expire; 0: none */
     size_t count;
     uint64_t ids[REVOCATION_BATCH_MAX]; /* in order */
 };
@@ -48,7 +50,27 @@ has(const struct ground_set *set, uint64_t id)
 bool
 ground_set_has(const struct ground_set *set, const struct ground *ground)
 {
+    if (set->expired_us > 0) {
+        if (ground->id == 0)
+            return false;
+        if (ground->expires_us <= set->expired_us)
+            return true;
+        if (*set->next_us == 0 || ground->expires_us < *set->next_us)
+            *set->next_us = ground->expires_us;
+        return false;
+    }
     return has(set, ground->id) || has(set, ground->parent);
+}
+
+enum status
+ground_set_refuse(const struct ground_set *set, struct error *error)
+{
+    if (set->expired_us > 0) {
+        error_set(error, "the capability has expired");
+        return STATUS_TOKEN_EXPIRED;
+    }
+    error_set_word(error, "capability_revoked", "the capability was revoked");
+    return STATUS_SCOPE_DENIED;
 }
 
 /* ---- ending what rests on them */
@@ -57,7 +79,7 @@ static void
 end_requests(struct core *core, struct peer *peer, const struct ground_set *revoked)
 {
     struct error error = ERROR_INIT;
-    error_set_word(&error, "capability_revoked", "the capability was revoked");
+    enum status status = ground_set_refuse(revoked, &error);
     struct list_node *next;
     for (struct list_node *node = peer->requests.next; node != &peer->requests; node = next) {
         struct request *request = CONTAINER_OF(node, struct request, peer_link);
@@ -66,7 +88,7 @@ end_requests(struct core *core, struct peer *peer, const struct ground_set *revo
                      (request->work_ops && request->work_ops->rests_on &&
                       request->work_ops->rests_on(request, revoked));
         if (rests)
-            request_fail(core, request, STATUS_SCOPE_DENIED, &error);
+            request_fail(core, request, status, &error);
     }
 }
 
@@ -82,6 +104,62 @@ end_all(struct core *core, const struct ground_set *revoked)
         channels_drop_revoked(core, peer, revoked);
         end_requests(core, peer, revoked);
     }
+}
+
+/* ---- those that expire */
+
+/* The wall clock may be set meanwhile: it is looked at once a minute. To walk over all that rests
+ * on some costs time: once a second at most. */
+static void
+wait_for_first(struct core *core)
+{
+    enum { LOOK_US = 60 * 1000000, PAUSE_US = 1000000 };
+    uint64_t now_us = core->now.monotonic_us, wait_us = 0;
+    if (core->grounds_expire_us == 0)
+        return;
+    if (core->grounds_expire_us > core->now.wall_us)
+        wait_us = core->grounds_expire_us - core->now.wall_us;
+    if (wait_us > LOOK_US)
+        wait_us = LOOK_US;
+    uint64_t at_us = now_us + wait_us;
+    if (at_us < core->grounds_looked_us + PAUSE_US)
+        at_us = core->grounds_looked_us + PAUSE_US;
+    timers_set(&core->timers, &core->grounds_timer, at_us);
+}
+
+static void
+look(void *context, void *owner)
+{
+    struct core *core = context;
+    (void)owner;
+    if (core->now.wall_us >= core->grounds_expire_us) {
+        const struct ground_set expired = {.expired_us = core->now.wall_us,
+                                           .next_us = &core->grounds_expire_us};
+        core->grounds_looked_us = core->now.monotonic_us;
+        core->grounds_expire_us = 0;
+        end_all(core, &expired);
+    }
+    wait_for_first(core);
+}
+
+void
+revoke_init(struct core *core)
+{
+    timer_init(&core->grounds_timer, look, core);
+}
+
+struct ground
+ground_keep(struct core *core)
+{
+    const struct ground *ground = &core->ground;
+    if (ground->id != 0 &&
+        (core->grounds_expire_us == 0 || ground->expires_us < core->grounds_expire_us ||
+         core->grounds_timer.place == 0)) {
+        if (core->grounds_expire_us == 0 || ground->expires_us < core->grounds_expire_us)
+            core->grounds_expire_us = ground->expires_us;
+        wait_for_first(core);
+    }
+    return *ground;
 }
 
 /* ---- telling services */
@@ -147,16 +225,10 @@ end_telling(struct telling *telling)
     buffer_clear(&telling->times);
 }
 
-static bool
-is_told(const struct peer *peer)
-{
-    return peer->greeted && !peer->doomed && text_starts_with(peer->identity, "service:");
-}
-
 void
 revoke_tell_all(struct core *core, struct peer *peer)
 {
-    if (!is_told(peer))
+    if (!peer_is_service(peer))
         return;
     struct telling telling = {.core = core, .peer = peer};
     buffer_init(&telling.ids);
@@ -172,7 +244,7 @@ tell_services(struct core *core, const struct revocation *list, size_t count)
     for (struct list_node *node = core->all_peers.next; node != &core->all_peers;
          node = node->next) {
         struct telling telling = {.core = core, .peer = CONTAINER_OF(node, struct peer, all)};
-        if (!is_told(telling.peer))
+        if (!peer_is_service(telling.peer))
             continue;
         buffer_init(&telling.ids);
         buffer_init(&telling.times);

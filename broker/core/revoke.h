@@ -14,9 +14,17 @@
 /* What a right rests on, as kept with each thing that does: short, for there may be a million. */
 struct ground ground_of(const struct core *core, const struct grounds *grounds);
 
-/* Capabilities by their grounds. */
+/* What the record under work rests on, to be kept: what keeps it is ended when it expires. */
+struct ground ground_keep(struct core *core);
+
+/* Capabilities by their grounds: those that were revoked, or those that have expired. */
 struct ground_set;
 bool ground_set_has(const struct ground_set *set, const struct ground *ground);
+/* Why what rests on them ends. */
+enum status ground_set_refuse(const struct ground_set *set, struct error *error);
+
+/* When the core is made. */
+void revoke_init(struct core *core);
 
 /* The control record capability_revoke. */
 enum status revoke_change(struct core *core, const struct value *payload, struct buffer *out,

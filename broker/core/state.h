@@ -86,6 +86,7 @@ struct ground_set;
 struct ground {
     uint64_t id;
     uint64_t parent;
+    uint64_t expires_us; /* wall clock */
 };
 
 /* What an operation of the broker's own keeps with a request that it answers later. */
@@ -188,9 +189,12 @@ struct core {
     char tap_type[MESSAGE_TYPE_MAX];
     size_t listen_bytes; /* what all of those keep */
     struct authoriser *authoriser;
-    struct ground ground;  /* what the last right of the record under work rests on */
-    bool is_confirmed;     /* service:identity has said yes to the record under work */
-    struct list_node asks; /* ask.c */
+    struct ground ground;       /* what the last right of the record under work rests on */
+    struct timer grounds_timer; /* looks whether something that is kept rests on an expired one */
+    uint64_t grounds_expire_us; /* the first of them, wall clock; 0: nothing rests on any */
+    uint64_t grounds_looked_us; /* when all were looked at last, monotonic */
+    bool is_confirmed;          /* service:identity has said yes to the record under work */
+    struct list_node asks;      /* ask.c */
     size_t ask_count;
     size_t ask_bytes;
     struct accesses *accesses;

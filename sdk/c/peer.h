@@ -51,9 +51,9 @@ struct peer_callbacks {
     void (*on_state)(void *context, enum peer_state state);
     void *context;
     /* What the broker says of inboxes and channels, to services and clients: deliver, event, ack,
-     * error with a correlation that no call has, control `events_dropped` and
-     * `capabilities_revoked`. Borrowed as above. NULL: errors are logged, the others passed over.
-     */
+     * error with a correlation that no call has, control `events_dropped`,
+     * `capabilities_revoked` and `policy_changed`. Borrowed as above. NULL: errors are logged, the
+     * others passed over. */
     void (*on_bus)(void *context, const struct message *message);
 };
 

@@ -75,7 +75,8 @@ is_of_the_bus(const struct message *message)
         return true;
     case KIND_CONTROL:
         return text_equal_string(message->type, "events_dropped") ||
-               text_equal_string(message->type, "capabilities_revoked");
+               text_equal_string(message->type, "capabilities_revoked") ||
+               text_equal_string(message->type, "policy_changed");
     default:
         return false;
     }

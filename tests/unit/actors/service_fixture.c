@@ -62,6 +62,8 @@ port_call(void *context, const struct dispatch_call *call, struct continuation *
         error_set(error, "the port says no");
         return f->call_result;
     }
+    if (!f->has_policy && strcmp(call->type, "policy") == 0)
+        return STATUS_UNAVAILABLE;
     assert_true(f->call_count < SENT_MAX);
     struct sent_call *sent = &f->calls[f->call_count++];
     *sent = (struct sent_call){.handle = handle, .ttl_ms = call->ttl_ms};

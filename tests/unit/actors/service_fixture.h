@@ -58,6 +58,7 @@ struct service_fixture {
     size_t reply_count, chunk_count, call_count, http_count;
     size_t aborted_https, cancelled_calls;
     enum status call_result; /* of the port, for calls and HTTP requests */
+    bool has_policy;         /* false: what asks for the policy is refused, and not kept */
     uint32_t stream_credit;
     struct buffer streamed; /* for service_streamed */
 

@@ -315,6 +315,63 @@ an_answer_has_no_more_characters_than_the_capability_allows(void **state)
 }
 
 static void
+assert_answer(struct service_fixture *f, const char *token, const char *content)
+{
+    struct uuid id = service_send_with(f, "chat",
+                                       "{\"message\":\"0123456789\",\"agent_id\":\"agent:k\","
+                                       "\"model\":\"sos-mock-v1\",\"memory_enabled\":false}",
+                                       text_of(token));
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "\"content\":\"%s", content);
+    assert_contains(service_reply(f, &id), wanted);
+}
+
+static void
+follow_policy(struct service_fixture *f, const char *quotas)
+{
+    char json[128];
+    snprintf(json, sizeof json, "{\"edition\":\"kids\",\"features\":{},\"quotas\":{%s}}", quotas);
+    service_pass(f, 30 * 1000);
+    service_answer(f, service_call(f, "policy"), STATUS_OK, json);
+}
+
+static void
+of_policy_and_capability_the_smaller_bound_counts(void **state)
+{
+    struct service_fixture *f = *state;
+    struct buffer token, constraints;
+    buffer_init(&token);
+    buffer_init(&constraints);
+    pack_map(&constraints, 1);
+    pack_pair_uint(&constraints, "max_response_length", 5);
+    const struct capability_grant grant = {.subject = "agent:k",
+                                           .action = "memory:read",
+                                           .resource = "memory:agent:k/*",
+                                           .issued_us = f->now.wall_us,
+                                           .expires_us = f->now.wall_us + UINT64_C(3600000000),
+                                           .constraints = buffer_bytes(&constraints)};
+    assert_int_equal(capability_issue(&token, &grant, &f->river_secret, NULL), STATUS_OK);
+    buffer_append_byte(&token, '\0');
+    f->has_policy = true;
+    assert_answer(f, "", "0123456789");
+    follow_policy(f, "\"response_length_max\":3");
+    assert_answer(f, "", "012\"");
+    assert_answer(f, service_text(&token), "012\"");
+    follow_policy(f, "\"response_length_max\":7");
+    assert_answer(f, "", "0123456\"");
+    assert_answer(f, service_text(&token), "01234\"");
+    follow_policy(f, "\"response_length_max\":18446744073709551615");
+    assert_answer(f, "", "0123456789");
+    assert_answer(f, service_text(&token), "01234\"");
+    follow_policy(f, "\"response_length_max\":0");
+    assert_answer(f, "", "\"");
+    follow_policy(f, "");
+    assert_answer(f, "", "0123456789");
+    buffer_clear(&token);
+    buffer_clear(&constraints);
+}
+
+static void
 the_mock_repeats_the_message(void **state)
 {
     struct service_fixture *f = *state;
@@ -633,6 +690,7 @@ main(void)
         TEST(streams_leave_in_pieces_and_end_with_the_rest),
         TEST(the_mock_repeats_the_message),
         TEST(an_answer_has_no_more_characters_than_the_capability_allows),
+        TEST(of_policy_and_capability_the_smaller_bound_counts),
         TEST(bad_requests_are_refused),
         TEST(chats_at_once_are_bounded),
         TEST(nothing_is_answered_that_is_not_on_disk),

@@ -101,6 +101,56 @@ a_rate_is_shared_by_a_family(void **state)
     free(parent);
 }
 
+/* After a restart a service asks by the same name for whatever comes with that request's id. */
+static void
+a_use_that_was_taken_is_good_for_nothing_else(void **state)
+{
+    struct river_fixture *river = *state;
+    char *token = river_issue_token(river, "\"uses\":1");
+    assert_int_equal(river_use(river, token, 1, "m:x"), 0);
+    assert_int_equal(river_use(river, token, 1, "m:x"), 0); /* once more the same */
+    assert_int_equal(river_use(river, token, 1, "m:y"), -2);
+    assert_string_equal(river_error(river).word, "capability_used_up");
+    free(token);
+}
+
+/* A table by these few bits of a hash would count for one what the other used. */
+static uint32_t
+hash_few(const char *id)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *at = id; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    return hash & 4095;
+}
+
+static void
+a_rate_is_kept_whatever_others_are_in_use(void **state)
+{
+    struct river_fixture *river = *state;
+    static const char nine[] = "\x81\xaarate_limit\xa8"
+                               "9/minute";
+    const struct capability_grant grant = {.subject = "agent:kasra",
+                                           .action = "memory:read",
+                                           .resource = "m:*",
+                                           .constraints = {(const uint8_t *)nine, sizeof nine - 1}};
+    char id[65], other_id[65];
+    struct buffer other;
+    buffer_init(&other);
+    char *mine = river_issue_token(river, "\"constraints\":{\"rate_limit\":\"1/minute\"}");
+    river_id(mine, id);
+    do {
+        river_sign(river, &grant, &other);
+        river_id(service_text(&other), other_id);
+    } while (hash_few(id) != hash_few(other_id));
+    assert_int_equal(river_use(river, mine, 1, "m:x"), 0);
+    assert_int_equal(river_use(river, service_text(&other), 2, "m:x"), 8);
+    assert_int_equal(river_use(river, mine, 3, "m:x"), -2);
+    assert_int_equal(river_use(river, service_text(&other), 4, "m:x"), 7);
+    buffer_clear(&other);
+    free(mine);
+}
+
 static void
 tokens_made_elsewhere_count_when_their_parents_are_known(void **state)
 {
@@ -384,6 +434,8 @@ main(void)
         TEST(children_use_up_their_parent),
         TEST(a_use_is_refused_outside_its_scope_and_from_others_than_services),
         TEST(a_rate_is_shared_by_a_family),
+        TEST(a_use_that_was_taken_is_good_for_nothing_else),
+        TEST(a_rate_is_kept_whatever_others_are_in_use),
         TEST(tokens_made_elsewhere_count_when_their_parents_are_known),
         TEST(another_token_of_the_same_id_is_refused),
         TEST(revoking_takes_the_family_with_it_in_one_record),

@@ -196,6 +196,38 @@ a_right_that_needs_it_waits_for_an_administrator(void **state)
     assert_contains(river_error(river).message, "deny");
 }
 
+/* Whoever speaks: over HTTP that is the person at the machine for every agent. */
+static void
+nobody_decides_by_a_capability_that_was_theirs(void **state)
+{
+    struct river_fixture *river = *state;
+    struct buffer token;
+    char id[40], json[4096];
+    buffer_init(&token);
+    ask_approval(river, "net:outbound", id);
+    const struct capability_grant own = {
+        .subject = "agent:kasra", .action = "capability:approve", .resource = "approval:*"};
+    river_sign(river, &own, &token);
+    snprintf(json, sizeof json, "{\"approval_id\":\"%s\"}", id);
+    river->f->source = "user:local";
+    service_forget(river->f);
+    service_send_with(river->f, "approval_approve", json, buffer_text(&token));
+    assert_int_equal(river_status(river), STATUS_FORBIDDEN);
+    assert_string_equal(river_error(river).word, "own_approval");
+
+    char *handed_on = river_delegate(river, service_text(&token), "\"subject\":\"agent:mizan\"");
+    service_forget(river->f);
+    service_send_with(river->f, "approval_approve", json, text_of(handed_on));
+    service_pass(river->f, 10); /* the use is counted first */
+    assert_int_equal(river_status(river), STATUS_FORBIDDEN);
+    assert_string_equal(river_error(river).word, "own_approval");
+    free(handed_on);
+
+    decide(river, "approval_approve", id);
+    assert_int_equal(river_status(river), STATUS_OK);
+    buffer_clear(&token);
+}
+
 static void
 what_is_dangerous_waits_though_the_policy_allows_it(void **state)
 {
@@ -406,6 +438,7 @@ main(void)
         TEST(constraints_that_contradict_the_policy_are_a_conflict),
         TEST(bad_requests_are_refused_by_field),
         TEST(a_right_that_needs_it_waits_for_an_administrator),
+        TEST(nobody_decides_by_a_capability_that_was_theirs),
         TEST(what_is_dangerous_waits_though_the_policy_allows_it),
         TEST(an_approval_that_nobody_gives_expires),
         TEST(what_is_denied_by_now_is_not_given_on_an_old_approval),

@@ -490,6 +490,43 @@ kids_have_no_lasting_memory(void **state)
     service_close(&f);
 }
 
+static enum status
+store_one(struct service_fixture *f)
+{
+    return service_ask(f, "memory_store", "{\"agent_id\":\"agent:a\",\"content\":\"x\"}")->status;
+}
+
+static void
+follow_policy(struct service_fixture *f, const char *features, const char *quotas)
+{
+    char json[256];
+    snprintf(json, sizeof json, "{\"edition\":\"business\",\"features\":{%s},\"quotas\":{%s}}",
+             features, quotas);
+    service_pass(f, 30 * 1000);
+    service_answer(f, service_call(f, "policy"), STATUS_OK, json);
+}
+
+static void
+the_policy_decides_how_many_are_kept(void **state)
+{
+    struct service_fixture *f = *state;
+    char id[UUID_TEXT_SIZE];
+    f->has_policy = true;
+    f->call_result = STATUS_OK;
+    memory_store(f, AGENT, "harbour", id);
+    assert_int_equal(store_one(f), STATUS_OK);
+    follow_policy(f, "\"persistent_memory\":true", "\"memories_max\":1");
+    assert_int_equal(store_one(f), STATUS_MEMORY_FULL);
+    assert_contains(memory_search(f, AGENT, "harbour"), "harbour");
+    follow_policy(f, "", "\"memories_max\":3");
+    assert_int_equal(store_one(f), STATUS_OK);
+    assert_int_equal(store_one(f), STATUS_MEMORY_FULL);
+    follow_policy(f, "\"persistent_memory\":false", "\"memories_max\":9");
+    assert_int_equal(store_one(f), STATUS_FORBIDDEN);
+    follow_policy(f, "", "");
+    assert_int_equal(store_one(f), STATUS_OK);
+}
+
 static void
 health_and_metrics_tell_how_it_goes(void **state)
 {
@@ -538,6 +575,7 @@ main(void)
         cmocka_unit_test(a_bad_row_is_named_at_start),
         cmocka_unit_test(an_edition_keeps_as_many_as_it_says),
         cmocka_unit_test(kids_have_no_lasting_memory),
+        HANDLER_TEST(the_policy_decides_how_many_are_kept),
         HANDLER_TEST(health_and_metrics_tell_how_it_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

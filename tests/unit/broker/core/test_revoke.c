@@ -15,6 +15,7 @@ struct wanted {
     const char *action, *resource;
     const char *parent_id;
     int64_t uses;
+    uint64_t seconds; /* 0: an hour */
 };
 
 struct token {
@@ -26,11 +27,12 @@ static struct token
 make(const struct fixture *f, const struct river *river, struct wanted wanted)
 {
     struct token token = {.id = ""};
+    uint64_t life_us = (wanted.seconds ? wanted.seconds : 3600) * 1000000;
     const struct capability_grant grant = {.subject = "agent:kasra",
                                            .action = wanted.action,
                                            .resource = wanted.resource,
                                            .issued_us = f->now.wall_us,
-                                           .expires_us = f->now.wall_us + UINT64_C(3600000000),
+                                           .expires_us = f->now.wall_us + life_us,
                                            .limited = wanted.uses > 0,
                                            .uses = wanted.uses,
                                            .parent_id = wanted.parent_id};
@@ -209,10 +211,12 @@ what_a_revoked_token_gave_ends(void **state)
 {
     struct fixture *f = *state;
     struct river river = river_trusted(f, true);
-    struct token speak = make(f, &river, (struct wanted){"bus:publish", "squad:*", NULL, 0});
-    struct token hear = make(f, &river, (struct wanted){"bus:subscribe", "squad:*", NULL, 0});
+    struct token speak =
+        make(f, &river, (struct wanted){.action = "bus:publish", .resource = "squad:*"});
+    struct token hear =
+        make(f, &river, (struct wanted){.action = "bus:subscribe", .resource = "squad:*"});
     struct token other =
-        make(f, &river, (struct wanted){"bus:subscribe", "agent:river:*", NULL, 0});
+        make(f, &river, (struct wanted){.action = "bus:subscribe", .resource = "agent:river:*"});
     join_service(f, IDENTITY, "identity", true, 0);
     join_greeted(f, KASRA, "agent:kasra");
     publish_with(f, KASRA, buffer_text(&speak.text), NULL);
@@ -252,8 +256,9 @@ streams_under_a_revoked_token_end(void **state)
 {
     struct fixture *f = *state;
     struct river river = river_trusted(f, true);
-    struct token tap = make(f, &river, (struct wanted){"bus:tap", "bus:*", NULL, 0});
-    struct token hear = make(f, &river, (struct wanted){"bus:subscribe", "squad:*", NULL, 0});
+    struct token tap = make(f, &river, (struct wanted){.action = "bus:tap", .resource = "bus:*"});
+    struct token hear =
+        make(f, &river, (struct wanted){.action = "bus:subscribe", .resource = "squad:*"});
     join_service(f, IDENTITY, "identity", true, 0);
     join_greeted(f, KASRA, "agent:kasra");
     bus_ask(f, KASRA, "bus_listen", MESSAGE_STREAM, buffer_text(&hear.text), "agent_id",
@@ -271,12 +276,64 @@ streams_under_a_revoked_token_end(void **state)
     buffer_clear(&hear.text);
 }
 
+/* A session that is heard of stays. */
+static void
+pass(struct fixture *f, uint64_t ms)
+{
+    say(f, KASRA, (struct message){.kind = KIND_HEARTBEAT});
+    forget_frames(f, KASRA);
+    advance_ms(f, ms);
+}
+
+static void
+what_a_token_gave_ends_when_it_expires(void **state)
+{
+    struct fixture *f = *state;
+    struct river river = river_trusted(f, true);
+    struct token hear = make(
+        f, &river, (struct wanted){.action = "bus:subscribe", .resource = "squad:*", .seconds = 2});
+    struct token tap =
+        make(f, &river, (struct wanted){.action = "bus:tap", .resource = "bus:*", .seconds = 3});
+    struct token later = make(
+        f, &river, (struct wanted){.action = "bus:subscribe", .resource = "squad:*", .seconds = 5});
+    join_greeted(f, KASRA, "agent:kasra");
+    subscribe(f, KASRA, "squad:eng", LIVE_ONLY, buffer_text(&hear.text));
+    take_kind(f, KASRA, KIND_ACK);
+    subscribe(f, KASRA, "squad:ops", LIVE_ONLY, buffer_text(&hear.text));
+    take_kind(f, KASRA, KIND_ACK);
+    bus_ask(f, KASRA, "tap", MESSAGE_STREAM, buffer_text(&tap.text), NULL);
+    take_kind(f, KASRA, KIND_CHUNK);
+    subscribe(f, KASRA, "squad:ops", LIVE_ONLY, buffer_text(&later.text)); /* lasts longer */
+    forget_frames(f, KASRA);
+
+    pass(f, 1900);
+    forget_frames(f, KASRA);
+    assert_int_equal(f->tap->open, 1);
+    pass(f, 200);
+    assert_error(f, KASRA, STATUS_TOKEN_EXPIRED, "token_expired");
+    forget_frames(f, KASRA);
+    assert_int_equal(f->tap->open, 1);
+    pass(f, 1000);
+    assert_refused(take_kind(f, KASRA, KIND_REPLY), STATUS_TOKEN_EXPIRED, "token_expired");
+    assert_int_equal(f->tap->open, 0);
+    pass(f, 1500);
+    forget_frames(f, KASRA);
+    pass(f, 1000);
+    assert_error(f, KASRA, STATUS_TOKEN_EXPIRED, "token_expired");
+    pass(f, 1000);
+    assert_true(has_nothing(f, KASRA));
+    buffer_clear(&hear.text);
+    buffer_clear(&tap.text);
+    buffer_clear(&later.text);
+}
+
 static void
 a_revocation_holds_though_the_disk_did_not_take_it(void **state)
 {
     struct fixture *f = *state;
     struct river river = river_trusted(f, true);
-    struct token speak = make(f, &river, (struct wanted){"bus:publish", "squad:*", NULL, 0});
+    struct token speak =
+        make(f, &river, (struct wanted){.action = "bus:publish", .resource = "squad:*"});
     join_service(f, IDENTITY, "identity", true, 0);
     join_greeted(f, KASRA, "agent:kasra");
     f->revoke_fails = true;
@@ -349,8 +406,9 @@ begin(struct fixture *f, struct wanted wanted)
     return asking;
 }
 
-static const struct wanted counted = {"bus:publish", "squad:*", NULL, 2};
-static const struct wanted delegated = {"bus:publish", "squad:*", "cap_parent", 0};
+static const struct wanted counted = {.action = "bus:publish", .resource = "squad:*", .uses = 2};
+static const struct wanted delegated = {
+    .action = "bus:publish", .resource = "squad:*", .parent_id = "cap_parent"};
 
 static void
 each_counted_publish_waits_for_identity(void **state)
@@ -437,7 +495,9 @@ operations_of_the_bus_and_taps_wait_too(void **state)
     say_yes(f, &question);
     bus_take_reply(f, KASRA);
 
-    struct token tap = make(f, &asking.river, (struct wanted){"bus:tap", "bus:*", "cap_parent", 0});
+    struct token tap =
+        make(f, &asking.river,
+             (struct wanted){.action = "bus:tap", .resource = "bus:*", .parent_id = "cap_parent"});
     bus_ask(f, KASRA, "tap", MESSAGE_STREAM, buffer_text(&tap.text), NULL);
     question = take_question(f, "bus:tap", "bus:tap");
     assert_int_equal(audited(f, "tap.", ""), 0);
@@ -452,7 +512,8 @@ static void
 a_cancelled_request_does_not_begin_with_the_yes(void **state)
 {
     struct fixture *f = *state;
-    struct asking asking = begin(f, (struct wanted){"bus:tap", "bus:*", "cap_parent", 0});
+    struct asking asking = begin(
+        f, (struct wanted){.action = "bus:tap", .resource = "bus:*", .parent_id = "cap_parent"});
     struct uuid id =
         bus_ask(f, KASRA, "tap", MESSAGE_STREAM, buffer_text(&asking.token.text), NULL);
     struct uuid question = take_question(f, "bus:tap", "bus:tap");
@@ -555,6 +616,7 @@ main(void)
         TEST(only_identity_revokes_and_only_in_good_form),
         TEST(what_a_revoked_token_gave_ends),
         TEST(streams_under_a_revoked_token_end),
+        TEST(what_a_token_gave_ends_when_it_expires),
         TEST(a_revocation_holds_though_the_disk_did_not_take_it),
         TEST(each_counted_publish_waits_for_identity),
         TEST(a_record_that_is_sent_twice_is_two_uses),
