@@ -40,7 +40,10 @@ store_compaction_needs(struct store_compaction *compaction, uint64_t free_bytes)
         uint64_t written = all > tables ? all - tables : 0;
         needed -= written < needed ? written : needed;
     } else if (free_bytes < needed) {
-        set_allowed(compaction, false);
+        /* Forbidding is written down as well, among the files: on a disk without a byte left that
+         * fails, and with it the whole database. Nothing is put then, so nothing begins either. */
+        if (free_bytes >= STORE_FORBID_SIZE)
+            set_allowed(compaction, false);
     } else if (free_bytes - needed >= STORE_TABLE_SIZE) {
         set_allowed(compaction, true);
     }

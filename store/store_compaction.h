@@ -29,8 +29,9 @@ void store_compaction_tidy(struct store_compaction *compaction, bool flush);
 /* As in the options of store_rocksdb.c. */
 enum {
     STORE_TABLE_SIZE = 8 << 20,
-    STORE_LEVEL_SIZE = 32 << 20,     /* the second level; each further one ten times as much */
-    STORE_COMPACTION_SIZE = 32 << 20 /* but of the first level into the second */
+    STORE_LEVEL_SIZE = 32 << 20,      /* the second level; each further one ten times as much */
+    STORE_COMPACTION_SIZE = 32 << 20, /* but of the first level into the second */
+    STORE_FORBID_SIZE = 1 << 20       /* room for writing down that none may begin */
 };
 
 #endif

@@ -121,12 +121,13 @@ only_shrinks(const struct store_room *room, uint64_t puts, uint64_t deletes)
 }
 
 /* Without writes nothing moves in a store, and rows that were deleted would keep their room for
- * ever. */
+ * ever. But tidying up writes first, and a store whose files cannot be written is lost to its
+ * process: it waits until there is room for that. */
 static bool
 tidy_is_due(struct store_room *room, bool *flush)
 {
     uint64_t now_us = monotonic_us();
-    if (!room->full || now_us - room->tidied_us < TIDY_US)
+    if (!room->full || left_of(room) < room->needed_bytes || now_us - room->tidied_us < TIDY_US)
         return false;
     *flush = room->deleted > 0;
     if (*flush)
